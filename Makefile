@@ -1,0 +1,42 @@
+# make demo: fresh machine to a result. make test: fresh machine to tests. make check: what CI demands of a change.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check format system-test clean
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet -e .
+	touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	$(BIN)/pip install --quiet -e .[dev]
+	touch $@
+
+demo: $(VENV)/ready
+	rm -rf demo
+	$(BIN)/monai-deploy sample demo/study
+	$(BIN)/monai-deploy exec skull_strip -i demo/study -o demo/out
+	@ls demo/out
+
+test: $(VENV)/ready-dev
+	$(BIN)/python -m pytest -m "not system"
+
+system-test: $(VENV)/ready-dev
+	$(BIN)/python -m pytest -m system tests/system
+
+check: $(VENV)/ready-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not system"
+
+format: $(VENV)/ready-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf demo build $(VENV)

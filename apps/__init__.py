@@ -1,0 +1,1 @@
+"""Applications: each a folder with one graph."""

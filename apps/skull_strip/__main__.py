@@ -1,0 +1,8 @@
+"""Run the application of this folder: python apps/skull_strip -i STUDY -o OUT -m MODELS."""
+
+from pathlib import Path
+
+from cli.run import run
+
+if __name__ == "__main__":
+    raise SystemExit(run(Path(__file__).parent))

@@ -1,0 +1,59 @@
+"""The command ``monai-deploy``: run, list and explain applications, evaluate their results."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from cli import evaluate, execute, explain, list_apps, sample
+from imaging.outcome import SuiteError
+from imaging.provenance import RESEARCH_USE
+
+EXAMPLES = """\
+examples:
+  monai-deploy list
+  monai-deploy explain skull_strip -i STUDY
+  monai-deploy exec skull_strip -i STUDY -o OUT
+  monai-deploy exec apps/skull_strip -i STUDY -o OUT -m models --nifti
+  monai-deploy evaluate REFERENCES PREDICTIONS -o SCORES
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["exec"]:  # its options are the application's: they are not parsed here
+        return execute.run(arguments[1:])
+    options = build_parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except SuiteError as error:
+        sys.stderr.write(f"monai-deploy: {error}\n")
+        return int(error.exit_code)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="monai-deploy",
+        description=f"Applications for medical images. {RESEARCH_USE}",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("exec", help="run an application", add_help=False)
+    for name, module, text in (
+        ("list", list_apps, "list the applications"),
+        ("explain", explain, "say which series would be taken, and why each other one not; no inference"),
+        ("sample", sample, "write a synthetic head study to try the suite on"),
+        ("evaluate", evaluate, "compare segmentations with references"),
+    ):
+        verb = verbs.add_parser(name, help=text, description=text)
+        module.add_arguments(verb)
+        verb.set_defaults(run=module.run)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Pure functions and frozen dataclasses of medical imaging: no SDK, no torch."""

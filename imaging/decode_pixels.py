@@ -1,0 +1,106 @@
+"""Pixels of one instance as float32 in the unit its rescale attributes define."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from imaging.load_study import DAMAGE
+from imaging.outcome import RefusedError
+from imaging.study import Instance
+
+NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+MAX_PIXELS = 2**28
+"""Larger images than 16384 x 16384 are refused before anything is allocated."""
+
+
+def decode_pixels(instance: Instance) -> npt.NDArray[np.float32]:
+    """Return (row, column) float32 values after the Modality LUT (PS3.3 C.11.1): slope * stored + intercept.
+
+    Raises RefusedError when the pixels are missing, cut short, in colour, or in a syntax that cannot be decoded.
+    """
+    header = instance.header
+    rows, columns = int(header.Rows), int(header.Columns)
+    if instance.pixel_offset is None:
+        raise RefusedError(_because(instance, "it has no Pixel Data"))
+    if rows * columns > MAX_PIXELS or rows * columns == 0:
+        raise RefusedError(_because(instance, f"it claims {rows} x {columns} pixels"))
+    if int(header.get("SamplesPerPixel", 1)) != 1 or header.get("PhotometricInterpretation") != "MONOCHROME2":
+        raise RefusedError(
+            _because(instance, f"its pixels are {header.get('PhotometricInterpretation')}, not MONOCHROME2")
+        )
+    if int(header.get("NumberOfFrames", 1) or 1) != 1:
+        raise RefusedError(_because(instance, f"it holds {header.NumberOfFrames} frames in one object"))
+    syntax = header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    stored = _native(instance, rows, columns) if syntax in NATIVE else _decoded(instance)
+    if stored.shape != (rows, columns):
+        raise RefusedError(_because(instance, f"it decodes to {stored.shape}, not {(rows, columns)}"))
+    return _rescaled(stored, instance)
+
+
+def _native(instance: Instance, rows: int, columns: int) -> npt.NDArray[np.generic]:
+    """Read uncompressed little-endian pixels straight from the file."""
+    header = instance.header
+    bits = int(header.BitsAllocated)
+    if bits not in (8, 16, 32):
+        return _decoded(instance)
+    dtype = np.dtype(f"<{'i' if header.get('PixelRepresentation') else 'u'}{bits // 8}")
+    explicit = header.file_meta.get("TransferSyntaxUID") == ExplicitVRLittleEndian
+    with instance.path.open("rb") as file:
+        file.seek(instance.pixel_offset or 0)
+        element = file.read(12 if explicit else 8)
+        pixels = file.read(rows * columns * dtype.itemsize)
+    if struct.unpack("<HH", element[:4]) != (0x7FE0, 0x0010):
+        return _decoded(instance)  # Float or Double Float Pixel Data
+    if len(pixels) < rows * columns * dtype.itemsize:
+        raise RefusedError(
+            _because(instance, f"its pixels are cut short: {len(pixels)} of {rows * columns * dtype.itemsize} bytes")
+        )
+    return _in_stored_bits(np.frombuffer(pixels, dtype).reshape(rows, columns), instance)
+
+
+def _in_stored_bits(stored: npt.NDArray[np.generic], instance: Instance) -> npt.NDArray[np.generic]:
+    """Clear what lies above the high bit (old overlays), and extend the sign."""
+    bits = int(instance.header.BitsAllocated)
+    unused = bits - int(instance.header.get("BitsStored", bits))
+    if unused <= 0:
+        return stored
+    return np.asarray(np.right_shift(np.left_shift(stored, unused), unused))
+
+
+def _decoded(instance: Instance) -> npt.NDArray[np.generic]:
+    """Decode compressed, big-endian or deflated pixels with pydicom and its plug-ins."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(pydicom.dcmread(instance.path, force=True).pixel_array)
+    except (*DAMAGE, RuntimeError, MemoryError) as error:
+        syntax = instance.header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
+        raise RefusedError(_because(instance, f"its pixels cannot be decoded ({syntax.name})")) from error
+
+
+def _rescaled(stored: npt.NDArray[np.generic], instance: Instance) -> npt.NDArray[np.float32]:
+    header = instance.header
+    slope = float(header.get("RescaleSlope", 1) or 1)
+    intercept = float(header.get("RescaleIntercept", 0) or 0)
+    values = stored.astype(np.float32)
+    if (slope, intercept) != (1.0, 0.0):
+        values *= np.float32(slope)
+        values += np.float32(intercept)
+    if not np.isfinite(values.sum(dtype=np.float64)):
+        raise RefusedError(_because(instance, "it holds values that are not finite"))
+    return values
+
+
+def _because(instance: Instance, reason: str) -> str:
+    number = instance.header.get("InstanceNumber")
+    return (
+        f"Every slice must be readable; instance {number if number is not None else '(no number)'} of series "
+        f"{instance.header.get('SeriesNumber', '(no number)')} is not: {reason}. "
+        "Send the series again, uncompressed if need be."
+    )

@@ -1,0 +1,101 @@
+"""Measurements as a DICOM structured report after TID 1500 (PS3.16)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import highdicom as hd
+from highdicom import sr
+from highdicom.seg import Segmentation
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+from imaging.measure_brain import BrainMeasurement
+from imaging.provenance import RESEARCH_USE, SUITE, Provenance
+from imaging.to_volume import SourceImage
+from imaging.write_common import copy_patient_and_study, series_number, stamp_equipment, uids_of
+
+MILLILITRE = Code("mL", "UCUM", "mL")
+IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
+
+
+def encode_sr(
+    measurement: BrainMeasurement,
+    seg: Segmentation,
+    source: SourceImage,
+    provenance: Provenance,
+    notes: Sequence[str] = (),
+) -> sr.Comprehensive3DSR:
+    """Return a Comprehensive 3D SR with the brain volume; it references the segment and the source series.
+
+    notes  sentences added as comments after the statement of research use
+    """
+    headers = source.series.headers
+    uids = uids_of(headers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # highdicom quotes unusual patient names
+        report = sr.MeasurementReport(
+            observation_context=_observer(provenance),
+            procedure_reported=IMAGING_PROCEDURE,
+            imaging_measurements=[_brain_volume(measurement, seg, source, provenance)],
+            title=codes.DCM.ImagingMeasurementReport,
+        )
+        for text in (RESEARCH_USE, *notes):
+            report[0].ContentSequence.append(_comment(text))
+        document = sr.Comprehensive3DSR(
+            evidence=[seg, *headers],
+            content=report,
+            series_instance_uid=provenance.uid("sr-series", uids),
+            series_number=series_number(headers[0], "SR"),
+            sop_instance_uid=provenance.uid("sr", uids),
+            instance_number=1,
+            manufacturer=SUITE,
+            is_complete=True,
+            series_description="Brain volume - research use only",
+        )
+    stamp_equipment(document, provenance)
+    copy_patient_and_study(document, headers[0])
+    return document
+
+
+def _observer(provenance: Provenance) -> sr.ObservationContext:
+    return sr.ObservationContext(
+        observer_device_context=sr.ObserverContext(
+            observer_type=codes.DCM.Device,
+            observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
+                uid=provenance.uid("device", ()),
+                name=provenance.app,
+                manufacturer_name=SUITE,
+                model_name=provenance.software_versions,
+                serial_number=provenance.weights_sha256[:16],
+            ),
+        )
+    )
+
+
+def _brain_volume(
+    measurement: BrainMeasurement, seg: Segmentation, source: SourceImage, provenance: Provenance
+) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+    segment = seg.SegmentSequence[0]
+    return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(uid=segment.TrackingUID, identifier=segment.TrackingID),
+        referenced_segment=sr.ReferencedSegment(
+            sop_class_uid=seg.SOPClassUID,
+            sop_instance_uid=seg.SOPInstanceUID,
+            segment_number=1,
+            source_series=sr.SourceSeriesForSegmentation(source.series.uid),
+        ),
+        finding_category=hd.sr.CodedConcept.from_dataset(segment.SegmentedPropertyCategoryCodeSequence[0]),
+        finding_type=hd.sr.CodedConcept.from_dataset(segment.SegmentedPropertyTypeCodeSequence[0]),
+        algorithm_id=sr.AlgorithmIdentification(
+            name=provenance.algorithm,
+            version=provenance.model_version,
+            parameters=[f"weights SHA-256 {provenance.weights_sha256}", f"application {provenance.app_version}"],
+        ),
+        measurements=[sr.Measurement(name=codes.SCT.Volume, value=round(measurement.volume_ml, 2), unit=MILLILITRE)],
+    )
+
+
+def _comment(text: str) -> sr.TextContentItem:
+    return sr.TextContentItem(name=codes.DCM.Comment, value=text, relationship_type=sr.RelationshipTypeValues.CONTAINS)

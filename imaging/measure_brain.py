@@ -1,0 +1,42 @@
+"""Volume of a brain mask, and whether it can be that of a brain."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from highdicom import Volume
+
+PLAUSIBLE_ML = (700.0, 2200.0)
+"""Brain hull of a person from about one year of age on; outside it, the image or the mask is at fault."""
+BORDER_FRACTION = 0.02
+"""Fraction of an outermost slice that a mask may cover before the field of view is said to cut it."""
+
+
+@dataclass(frozen=True)
+class BrainMeasurement:
+    """What is reported of a brain mask."""
+
+    volume_ml: float
+    flags: tuple[str, ...]  # sentences; empty when nothing is suspicious
+
+
+def measure_brain(mask: Volume) -> BrainMeasurement:
+    """Return volume in mL and quality flags of a (slice, row, column) bool mask."""
+    volume_ml = float(np.count_nonzero(mask.array)) * math.prod(mask.spacing) / 1000
+    flags = []
+    low, high = PLAUSIBLE_ML
+    if not low <= volume_ml <= high:
+        flags.append(
+            f"Implausible brain volume: {volume_ml:.0f} mL, expected {low:.0f} to {high:.0f} mL. "
+            "The image may not show a whole human head"
+        )
+    if _touches_border(mask.array):
+        flags.append("The mask reaches the border of the image: the brain may be cut by the field of view")
+    return BrainMeasurement(volume_ml, tuple(flags))
+
+
+def _touches_border(mask: np.ndarray) -> bool:
+    faces = [mask[0], mask[-1], mask[:, 0], mask[:, -1], mask[:, :, 0], mask[:, :, -1]]
+    return any(face.mean() > BORDER_FRACTION for face in faces)

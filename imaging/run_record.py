@@ -1,0 +1,45 @@
+"""What happened in a run: time per stage, and the facts that metadata.json reports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class RunRecord:
+    """Filled while the graph runs; one for each run."""
+
+    on_stage: Callable[[str], None] = lambda _name: None  # called when a stage begins
+    seconds: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
+    device: str = ""
+    notes: list[str] = field(default_factory=list)  # what a user should know: fallbacks, quality flags
+    results: dict[str, Any] = field(default_factory=dict)
+    headline: str = ""  # the finding in one sentence
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what runs inside under a name."""
+        self.on_stage(name)
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - wall, 3)
+            self.cpu_seconds[name] = round(time.process_time() - cpu, 3)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a run reads, writes and finds its models, and what its user asked for."""
+
+    input: Path
+    staging: Path  # results are written here and published at the end
+    models: Path
+    record: RunRecord
+    options: Any = None  # the application's own options, a frozen dataclass

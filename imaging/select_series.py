@@ -1,0 +1,139 @@
+"""Choose the series an application works on, and say why each other one was not taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from imaging.geometry import SlicePlane, slice_plane
+from imaging.outcome import NothingEligibleError, RefusedError
+from imaging.study import Series, Study
+from imaging.weigh_t1w import Evidence, weigh_t1w
+
+WEIGHTINGS: dict[str, Callable[[Dataset], list[Evidence]]] = {"T1w": weigh_t1w}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesRule:
+    """What an application needs of a series. A fact that is absent from the header never refuses a series."""
+
+    title: str  # as a user would say it: "T1w head MR"
+    modality: str
+    weighting: str | None = None  # a key of WEIGHTINGS
+    min_slices: int = 2
+    min_extent_mm: float = 0.0  # along each of the three axes
+    max_spacing_mm: float = float("inf")  # along each of the three axes
+    body_parts: tuple[str, ...] = ()  # words expected in Body Part Examined
+    other_body_parts: tuple[str, ...] = ()  # words that rule a series out
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the rule says of one series."""
+
+    series: Series
+    eligible: bool
+    score: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The series taken, and the verdict on every series, best first."""
+
+    series: Series
+    verdicts: tuple[Verdict, ...]
+    tie: bool  # another series was equally good; the choice is deterministic
+
+    def summary(self) -> str:
+        """Return one sentence on the choice."""
+        taken = self.verdicts[0]
+        said = f"{taken.series}: {'; '.join(taken.reasons)}"
+        return f"{said}. An equally good series was passed over (the first by number is taken)" if self.tie else said
+
+
+def select_series(study: Study, rule: SeriesRule) -> Selection:
+    """Return the best series under a rule; NothingEligibleError names every series and its reason."""
+    verdicts = judge_study(study, rule)
+    if not verdicts[0].eligible:
+        listed = "\n".join(f"  {verdict.series}: {verdict.reasons[-1]}" for verdict in verdicts)
+        raise NothingEligibleError(
+            f"No series is a {rule.title}. The study holds\n{listed}\n"
+            "Send such a series, or see every verdict with: monai-deploy explain APP -i STUDY"
+        )
+    tie = len(verdicts) > 1 and verdicts[1].eligible and verdicts[1].score == verdicts[0].score
+    return Selection(verdicts[0].series, verdicts, tie)
+
+
+def judge_study(study: Study, rule: SeriesRule) -> tuple[Verdict, ...]:
+    """Return the verdict on every series: eligible ones first, then by score, then by number and UID."""
+    verdicts = [judge_series(series, rule) for series in study.series]
+    return tuple(sorted(verdicts, key=_rank))
+
+
+def judge_series(series: Series, rule: SeriesRule) -> Verdict:
+    """Return whether a rule takes a series, its score and the reasons."""
+    evidence = _coverage(series, rule)
+    if not any(fact.decisive for fact in evidence):
+        evidence += _body_part(series.header, rule)
+        evidence += WEIGHTINGS[rule.weighting](series.header) if rule.weighting else []
+    decisive = [fact.reason for fact in evidence if fact.decisive]
+    score = round(sum(fact.weight for fact in evidence), 3)
+    if decisive:
+        return Verdict(series, False, score, tuple(decisive))
+    reasons = tuple(fact.reason for fact in evidence)
+    if score <= 0:
+        return Verdict(series, False, score, (*reasons, f"the evidence speaks against a {rule.title}"))
+    return Verdict(series, True, score, reasons)
+
+
+def _rank(verdict: Verdict) -> tuple[bool, float, float, str]:
+    number = verdict.series.number
+    return (not verdict.eligible, -verdict.score, float("inf") if number is None else number, verdict.series.uid)
+
+
+def _coverage(series: Series, rule: SeriesRule) -> list[Evidence]:
+    """Modality, number of slices, extent and spacing: from geometry, not from names."""
+    if series.modality != rule.modality:
+        return [Evidence(f"modality is {series.modality or 'absent'}, not {rule.modality}", decisive=True)]
+    if int(series.header.get("NumberOfFrames") or 1) > 1:
+        return [Evidence("a multi-frame object, which is not supported", decisive=True)]
+    count = len(series.instances)
+    if count < rule.min_slices:
+        return [Evidence(f"{count} slices, at least {rule.min_slices} needed", decisive=True)]
+    try:
+        planes = [slice_plane(header) for header in series.headers]
+    except RefusedError as error:
+        return [Evidence(str(error), decisive=True)]
+    spacing_mm, extent_mm = _stack(planes)
+    if min(extent_mm) < rule.min_extent_mm:
+        return [Evidence(f"covers {min(extent_mm):.0f} mm, at least {rule.min_extent_mm:.0f} needed", decisive=True)]
+    if max(spacing_mm) > rule.max_spacing_mm:
+        return [
+            Evidence(f"voxels of {max(spacing_mm):.1f} mm, at most {rule.max_spacing_mm:.1f} allowed", decisive=True)
+        ]
+    size = " x ".join(f"{step:.2f}" for step in spacing_mm)
+    return [Evidence(f"{count} slices, voxels {size} mm", 1.0 + 1.0 / (1.0 + max(spacing_mm)))]
+
+
+def _stack(planes: list[SlicePlane]) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Return spacing and extent in mm along slice, row and column; the gate comes later and is stricter."""
+    first = planes[0]
+    normal = np.cross(first.row_cosine, first.column_cosine)
+    heights = np.unique(np.round([np.dot(plane.position_mm, normal) for plane in planes], 2))
+    step = float(np.median(np.diff(heights))) if heights.size > 1 else 0.0
+    spacing = (step, first.spacing_between_rows_mm, first.spacing_between_columns_mm)
+    extent = (float(np.ptp(heights)) + step, first.rows * spacing[1], first.columns * spacing[2])
+    return spacing, extent
+
+
+def _body_part(header: Dataset, rule: SeriesRule) -> list[Evidence]:
+    part = str(header.get("BodyPartExamined") or "").upper()
+    if any(word in part for word in rule.body_parts):
+        return [Evidence(f"body part {part}", 0.5)]
+    if any(word in part for word in rule.other_body_parts):
+        return [Evidence(f"body part {part}", decisive=True)]
+    return []

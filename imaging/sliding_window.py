@@ -1,0 +1,48 @@
+"""A network applied window by window, its outputs blended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+"""(slice, row, column) image -> logits of the same shape."""
+
+
+def sliding_window(
+    image: npt.NDArray[np.float32], window: tuple[int, int, int], predict: Predict, *, overlap: float = 0.25
+) -> npt.NDArray[np.float32]:
+    """Return the logits of an image, averaged where windows overlap with a weight that falls to the border.
+
+    image    (slice, row, column); axes shorter than the window are padded with 0
+    overlap  fraction of the window shared by neighbours, 0 to below 1
+    """
+    if not 0 <= overlap < 1:
+        raise ValueError(f"overlap must be at least 0 and below 1, got {overlap}")
+    pad = [(0, max(0, size - have)) for size, have in zip(window, image.shape, strict=True)]
+    padded = np.pad(image, pad)
+    total = np.zeros(padded.shape, np.float32)
+    weight_sum = np.zeros(padded.shape, np.float32)
+    weight = _window_weight(window)
+    starts = [_starts(have, size, overlap) for have, size in zip(padded.shape, window, strict=True)]
+    for start in product(*starts):
+        box = tuple(slice(first, first + size) for first, size in zip(start, window, strict=True))
+        total[box] += weight * predict(np.ascontiguousarray(padded[box]))
+        weight_sum[box] += weight
+    total /= weight_sum
+    return total[tuple(slice(size) for size in image.shape)]
+
+
+def _starts(size: int, window: int, overlap: float) -> list[int]:
+    step = max(1, int(window * (1 - overlap)))
+    return [*range(0, size - window, step), size - window]
+
+
+def _window_weight(window: tuple[int, int, int]) -> npt.NDArray[np.float32]:
+    """A product of triangles, nowhere zero."""
+    ramps = [1 - np.abs((np.arange(size) + 0.5) / size * 2 - 1) for size in window]
+    weight = ramps[0][:, None, None] * ramps[1][None, :, None] * ramps[2][None, None, :]
+    return np.asarray(np.maximum(weight, 1e-3), np.float32)

@@ -1,0 +1,141 @@
+"""The skull-stripped image as a derived MR series: the source's pixels inside the mask, nothing outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+
+from imaging.provenance import RESEARCH_USE, Provenance
+from imaging.publish import staged
+from imaging.to_volume import SourceImage
+from imaging.write_common import (
+    copy_patient_and_study,
+    now,
+    save_dicom,
+    series_number,
+    stamp_equipment,
+    uids_of,
+)
+
+SHARED = (
+    "SeriesDate", "SeriesTime", "BodyPartExamined", "PatientPosition", "Laterality", "ProtocolName",
+    "FrameOfReferenceUID", "PositionReferenceIndicator", "MagneticFieldStrength", "ScanningSequence",
+    "SequenceVariant", "ScanOptions", "MRAcquisitionType", "SequenceName", "RepetitionTime", "EchoTime",
+    "InversionTime", "EchoTrainLength", "FlipAngle", "ImagingFrequency", "ImagedNucleus", "NumberOfAverages",
+    "SliceThickness", "SpacingBetweenSlices", "ReceiveCoilName", "RescaleType",
+)  # fmt: skip
+"""Attributes that hold for a derived image as for its source; private and other ones are left behind."""
+PER_INSTANCE = (
+    "AcquisitionDate", "AcquisitionTime", "AcquisitionNumber", "InstanceNumber", "ImagePositionPatient",
+    "ImageOrientationPatient", "PixelSpacing", "SliceLocation", "WindowCenter", "WindowWidth",
+    "RescaleSlope", "RescaleIntercept", "LossyImageCompression", "LossyImageCompressionRatio",
+    "LossyImageCompressionMethod",
+)  # fmt: skip
+TYPE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+          "AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator", "ScanOptions", "MRAcquisitionType",
+          "EchoTime", "EchoTrainLength", "RepetitionTime", "SliceThickness", "PatientPosition")  # fmt: skip
+"""Required attributes that may be empty: empty when the source lacks them."""
+
+
+def write_stripped_series(
+    folder: Path, mask: npt.NDArray[np.bool_], source: SourceImage, provenance: Provenance
+) -> list[Path]:
+    """Write one MR image for each source instance and return the paths, in slice order.
+
+    mask  (slice, row, column) on the grid of the source volume; outside it the stored value is 0
+    """
+    headers = source.series.headers
+    uids = uids_of(headers)
+    shared = _shared_attributes(headers[0], provenance, uids)
+    images = source.of_instances(source.volume.array)
+    inside = source.of_instances(mask)
+    paths = []
+    for number, header in enumerate(headers):
+        dataset = Dataset()
+        dataset.update(shared)
+        _add_instance(dataset, header, provenance)
+        _add_pixels(dataset, np.where(inside[number], images[number], np.float32(np.nan)), header)
+        dataset.file_meta = _file_meta(dataset)
+        path = staged(folder, f"brain_{number + 1:04d}.dcm")
+        save_dicom(dataset, path)
+        paths.append(path)
+    return paths
+
+
+def _shared_attributes(source: Dataset, provenance: Provenance, uids: Sequence[str]) -> Dataset:
+    shared = Dataset()
+    for keyword in SHARED:
+        if keyword in source:
+            shared[keyword] = source[keyword]
+    copy_patient_and_study(shared, source)
+    for keyword in TYPE_2:
+        if keyword not in shared:
+            setattr(shared, keyword, None)
+    if not shared.get("ScanningSequence"):
+        shared.ScanningSequence = "RM"  # research mode: the source does not say
+    if not shared.get("SequenceVariant"):
+        shared.SequenceVariant = "NONE"
+    created = now()
+    shared.SOPClassUID = MRImageStorage
+    shared.Modality = "MR"
+    shared.SeriesInstanceUID = provenance.uid("stripped-series", uids)
+    shared.SeriesNumber = series_number(source, "MR")
+    shared.SeriesDescription = "Skull-stripped - research use only"
+    shared.ContentDate, shared.ContentTime = created.strftime("%Y%m%d"), created.strftime("%H%M%S")
+    shared.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    shared.DerivationDescription = f"Brain kept by {provenance.algorithm}, rest set to 0"
+    shared.ImageComments = RESEARCH_USE
+    shared.BurnedInAnnotation = "NO"
+    stamp_equipment(shared, provenance)
+    return shared
+
+
+def _add_instance(dataset: Dataset, header: Dataset, provenance: Provenance) -> None:
+    for keyword in PER_INSTANCE:
+        if keyword in header:
+            dataset[keyword] = header[keyword]
+    if "InstanceNumber" not in dataset:
+        dataset.InstanceNumber = None
+    dataset.SOPInstanceUID = provenance.uid("stripped", [str(header.SOPInstanceUID)])
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = header.SOPClassUID
+    reference.ReferencedSOPInstanceUID = header.SOPInstanceUID
+    reference.PurposeOfReferenceCodeSequence = [_code("121322", "DCM", "Source image for image processing operation")]
+    dataset.SourceImageSequence = [reference]
+    dataset.DerivationCodeSequence = [_code("113072", "DCM", "Multiplication")]
+
+
+def _add_pixels(dataset: Dataset, values: npt.NDArray[np.float32], header: Dataset) -> None:
+    """Store the values as the source did, so that inside the mask the stored values are those of the source."""
+    slope = float(header.get("RescaleSlope", 1) or 1)
+    intercept = float(header.get("RescaleIntercept", 0) or 0)
+    signed = bool(header.get("PixelRepresentation", 0))
+    stored = np.nan_to_num(np.rint((values - np.float32(intercept)) / np.float32(slope)), nan=0.0)
+    dataset.Rows, dataset.Columns = values.shape
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated = 16
+    dataset.BitsStored = min(16, int(header.get("BitsStored", 16)))
+    dataset.HighBit = dataset.BitsStored - 1
+    dataset.PixelRepresentation = int(signed)
+    limits = np.iinfo(np.int16 if signed else np.uint16)
+    pixels = np.clip(stored, limits.min, limits.max).astype("<i2" if signed else "<u2")
+    dataset.add_new("PixelData", "OW", pixels.tobytes())
+
+
+def _code(value: str, scheme: str, meaning: str) -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
+    return code
+
+
+def _file_meta(dataset: Dataset) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    return meta

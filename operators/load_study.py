@@ -1,0 +1,25 @@
+"""Operator: folder -> study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from monai.deploy.core import OperatorSpec
+
+from imaging.load_study import load_study
+from operators.step import Step
+
+
+class LoadStudy(Step):
+    """DICOM series of a folder, headers only."""
+
+    def __init__(self, fragment: Any, *args: Any, folder: Path, **kwargs: Any) -> None:
+        self.folder = folder
+        super().__init__(fragment, *args, **kwargs)
+
+    def setup(self, spec: OperatorSpec) -> None:
+        spec.output("study")
+
+    def step(self, op_input: Any, op_output: Any) -> None:
+        op_output.emit(load_study(self.folder), "study")

@@ -1,0 +1,21 @@
+"""Operator: mask -> brain volume and quality flags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monai.deploy.core import OperatorSpec
+
+from imaging.measure_brain import measure_brain
+from operators.step import Step
+
+
+class MeasureBrain(Step):
+    """Volume in mL, and whether it can be that of a brain."""
+
+    def setup(self, spec: OperatorSpec) -> None:
+        spec.input("mask")
+        spec.output("measurement")
+
+    def step(self, op_input: Any, op_output: Any) -> None:
+        op_output.emit(measure_brain(op_input.receive("mask")), "measurement")

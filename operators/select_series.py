@@ -1,0 +1,25 @@
+"""Operator: study -> the series a rule takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monai.deploy.core import OperatorSpec
+
+from imaging.select_series import SeriesRule, select_series
+from operators.step import Step
+
+
+class SelectSeries(Step):
+    """The best series under a rule, with the verdict on every other one."""
+
+    def __init__(self, fragment: Any, *args: Any, rule: SeriesRule, **kwargs: Any) -> None:
+        self.rule = rule
+        super().__init__(fragment, *args, **kwargs)
+
+    def setup(self, spec: OperatorSpec) -> None:
+        spec.input("study")
+        spec.output("selection")
+
+    def step(self, op_input: Any, op_output: Any) -> None:
+        op_output.emit(select_series(op_input.receive("study"), self.rule), "selection")
