@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format system-test clean
+.PHONY: demo test check lint format system-test clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -28,11 +28,12 @@ test: $(VENV)/ready-dev
 system-test: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -m system tests/system
 
-check: $(VENV)/ready-dev
+lint: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not system"
+
+check: lint test
 
 format: $(VENV)/ready-dev
 	$(BIN)/ruff format .

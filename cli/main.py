@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 
-from cli import evaluate, execute, explain, list_apps, sample
+from cli import execute
 from imaging.outcome import SuiteError
 from imaging.provenance import RESEARCH_USE
 
@@ -19,13 +20,20 @@ examples:
   monai-deploy evaluate REFERENCES PREDICTIONS -o SCORES
 """
 
+VERBS = {
+    "list": ("cli.list_apps", "list the applications"),
+    "explain": ("cli.explain", "say which series would be taken, and why each other one not; no inference"),
+    "sample": ("cli.sample", "write a synthetic head study to try the suite on"),
+    "evaluate": ("cli.evaluate", "compare segmentations with references"),
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["exec"]:  # its options are the application's: they are not parsed here
         return execute.run(arguments[1:])
-    options = build_parser().parse_args(arguments)
+    options = build_parser(arguments).parse_args(arguments)
     try:
         return int(options.run(options))
     except SuiteError as error:
@@ -33,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(error.exit_code)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all verbs."""
+def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of all verbs; only the module of the verb that is asked for is imported."""
     parser = argparse.ArgumentParser(
         prog="monai-deploy",
         description=f"Applications for medical images. {RESEARCH_USE}",
@@ -43,15 +51,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     verbs.add_parser("exec", help="run an application", add_help=False)
-    for name, module, text in (
-        ("list", list_apps, "list the applications"),
-        ("explain", explain, "say which series would be taken, and why each other one not; no inference"),
-        ("sample", sample, "write a synthetic head study to try the suite on"),
-        ("evaluate", evaluate, "compare segmentations with references"),
-    ):
+    for name, (module_name, text) in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text)
-        module.add_arguments(verb)
-        verb.set_defaults(run=module.run)
+        if arguments[:1] == [name]:
+            module = importlib.import_module(module_name)
+            module.add_arguments(verb)
+            verb.set_defaults(run=module.run)
     return parser
 
 

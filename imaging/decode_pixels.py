@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
 
 import numpy as np
@@ -15,6 +14,9 @@ from imaging.outcome import RefusedError
 from imaging.study import Instance
 
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+PIXEL_DATA = b"\xe0\x7f\x10\x00"
+EXPLICIT_VRS = (b"OB", b"OW", b"UN")
+"""Files may state another transfer syntax than they use. As a length, which is even, none of these can be read."""
 MAX_PIXELS = 2**28
 """Larger images than 16384 x 16384 are refused before anything is allocated."""
 
@@ -50,17 +52,18 @@ def _native(instance: Instance, rows: int, columns: int) -> npt.NDArray[np.gener
     if bits not in (8, 16, 32):
         return _decoded(instance)
     dtype = np.dtype(f"<{'i' if header.get('PixelRepresentation') else 'u'}{bits // 8}")
-    explicit = header.file_meta.get("TransferSyntaxUID") == ExplicitVRLittleEndian
+    needed = rows * columns * dtype.itemsize
     with instance.path.open("rb") as file:
         file.seek(instance.pixel_offset or 0)
-        element = file.read(12 if explicit else 8)
-        pixels = file.read(rows * columns * dtype.itemsize)
-    if struct.unpack("<HH", element[:4]) != (0x7FE0, 0x0010):
+        element = file.read(8)
+        if element[4:6] in EXPLICIT_VRS:
+            element += file.read(4)
+        pixels = file.read(needed)
+    if element[:4] != PIXEL_DATA:
         return _decoded(instance)  # Float or Double Float Pixel Data
-    if len(pixels) < rows * columns * dtype.itemsize:
-        raise RefusedError(
-            _because(instance, f"its pixels are cut short: {len(pixels)} of {rows * columns * dtype.itemsize} bytes")
-        )
+    found = min(len(pixels), int.from_bytes(element[-4:], "little"))
+    if found < needed:
+        raise RefusedError(_because(instance, f"its pixels are cut short: {found} of {needed} bytes"))
     return _in_stored_bits(np.frombuffer(pixels, dtype).reshape(rows, columns), instance)
 
 

@@ -79,9 +79,8 @@ def slice_plane(header: Dataset) -> SlicePlane:
     row, column = np.array(orientation[:3]), np.array(orientation[3:])
     if abs(row @ column) > 1e-3 or abs(row @ row - 1) > 1e-3 or abs(column @ column - 1) > 1e-3:
         raise RefusedError(_unusable("Image Orientation (Patient)", orientation))
-    return SlicePlane(
-        rows, columns, tuple(row), tuple(column), tuple(position), spacing[0], spacing[1]
-    )  # fmt: skip
+    place = (position[0], position[1], position[2])
+    return SlicePlane(rows, columns, tuple(row), tuple(column), place, spacing[0], spacing[1])
 
 
 def stack_geometry(series: Series, policy: GeometryPolicy | None = None) -> StackGeometry:

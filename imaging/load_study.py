@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
+from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import MediaStorageDirectoryStorage
+from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from imaging.outcome import NothingEligibleError, UsageError
 from imaging.study import Instance, Series, Study
@@ -43,10 +44,11 @@ def load_study(folder: Path) -> Study:
             continue
         try:
             instance = read_header(path)
+            is_image = _is_image(instance)
         except DAMAGE:
             unreadable += 1
             continue
-        if not _is_image(instance):
+        if not is_image:
             not_image += 1
             continue
         series = by_series.setdefault(str(instance.header.get("SeriesInstanceUID", "")), {})
@@ -104,13 +106,18 @@ def read_header(path: Path) -> Instance:
         with path.open("rb") as file:
             header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
             offset = file.tell()
-        if "SOPClassUID" not in header:
-            raise InvalidDicomError("no SOP Class UID")
-    return Instance(path, header, offset if offset < path.stat().st_size else None)
+        if header.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            offset = 0  # the whole data set is one compressed stream: only decoding tells whether it has pixels
+        instance = Instance(path, header, offset if offset < path.stat().st_size else None)
+        if not _is_directory(header) and not (header.get("SOPClassUID") and instance.uid):
+            raise InvalidDicomError("no SOP Class UID or no SOP Instance UID")
+    return instance
 
 
 def _is_image(instance: Instance) -> bool:
-    header = instance.header
-    if header.SOPClassUID == MediaStorageDirectoryStorage:
-        return False
-    return "Rows" in header and "Columns" in header and "SeriesInstanceUID" in header
+    return all(keyword in instance.header for keyword in ("Rows", "Columns", "SeriesInstanceUID"))
+
+
+def _is_directory(header: FileDataset) -> bool:
+    """Return whether a file is a DICOMDIR, which names its class in the file meta information only."""
+    return bool(header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage)

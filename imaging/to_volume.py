@@ -37,8 +37,10 @@ def to_volume(series: Series, policy: GeometryPolicy | None = None) -> SourceIma
     """
     geometry = stack_geometry(series, policy)
     ordered = Series(tuple(series.instances[index] for index in geometry.order))
+    first = decode_pixels(ordered.instances[0])  # before memory is taken for sizes that a header merely claims
     array = np.empty(geometry.shape, np.float32)
-    for number, instance in zip(geometry.slices, ordered.instances, strict=True):
+    array[0] = first
+    for number, instance in zip(geometry.slices[1:], ordered.instances[1:], strict=True):
         array[number] = decode_pixels(instance)
     _interpolate_missing(array, geometry)
     volume = Volume(

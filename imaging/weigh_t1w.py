@@ -9,41 +9,11 @@ from pydicom.dataset import Dataset
 
 from imaging.study import tuple_of_floats
 
-DERIVED_MAPS = frozenset(
-    [
-        "ADC",
-        "FA",
-        "TRACEW",
-        "TRACE",
-        "EXP",
-        "DIFFUSION",
-        "PERFUSION",
-        "ASL",
-        "CBF",
-        "CBV",
-        "MTT",
-        "RELCBF",
-        "TTP",
-        "TMAP",
-        "TTEST",
-        "FMRI",
-        "SUB",
-        "MIP",
-        "PHASE",
-        "P",
-        "IMAGINARY",
-        "I",
-        "T1MAP",
-        "T2MAP",
-        "T2_STAR",
-        "B0",
-        "FIELDMAP",
-        "SWI",
-        "MIN_IP",
-        "LOCALIZER",
-        "PROJECTION",
-    ]
-)
+DERIVED_MAPS = frozenset((
+    "ADC", "FA", "TRACEW", "TRACE", "EXP", "DIFFUSION", "PERFUSION", "ASL", "CBF", "CBV", "MTT", "RELCBF", "TTP",
+    "TMAP", "TTEST", "FMRI", "SUB", "MIP", "PHASE", "P", "IMAGINARY", "I", "T1MAP", "T2MAP", "T2_STAR", "B0",
+    "FIELDMAP", "SWI", "MIN_IP", "LOCALIZER", "PROJECTION",
+))  # fmt: skip
 """Values of Image Type that name a map or another contrast. Some are Siemens' own words."""
 OTHER_WORDS = re.compile(r"\b(t2|flair|stir|dwi|adc|swi|bold|pd|dti|perf|asl|mra|tof|loc|scout|t2w)\b", re.I)
 T1_WORDS = re.compile(r"(t1|mp-?rage|mp2rage|spgr|bravo|tfe|tfl|vibe|flash3d)", re.I)
@@ -68,7 +38,7 @@ def weigh_t1w(header: Dataset) -> list[Evidence]:
 
 
 def _image_type(header: Dataset) -> list[Evidence]:
-    values = {str(value).upper() for value in header.get("ImageType") or ()}
+    values = {str(value).upper() for value in _values(header, "ImageType")}
     found = sorted(values & DERIVED_MAPS)
     if found:
         return [Evidence(f"Image Type says {'/'.join(found)}", decisive=True)]

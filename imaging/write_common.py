@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,10 +61,16 @@ def now() -> datetime:
 
 def save_dicom(dataset: Dataset, path: Path) -> None:
     """Write an object to disk; OutputError when that fails."""
+    with warnings.catch_warnings(), writing(path):
+        warnings.simplefilter("ignore")  # their texts quote attribute values
+        dataset.save_as(path, enforce_file_format=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into an OutputError that names the result."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # their texts quote attribute values
-            dataset.save_as(path, enforce_file_format=True)
+        yield
     except OSError as error:
         raise OutputError(
             f"The result {path.name} cannot be written ({error.strerror}). Free space or choose another folder with -o."

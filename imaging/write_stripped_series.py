@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element, write_file_meta_info
+from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
 from imaging.provenance import RESEARCH_USE, Provenance
 from imaging.publish import staged
@@ -16,10 +20,10 @@ from imaging.to_volume import SourceImage
 from imaging.write_common import (
     copy_patient_and_study,
     now,
-    save_dicom,
     series_number,
     stamp_equipment,
     uids_of,
+    writing,
 )
 
 SHARED = (
@@ -51,18 +55,15 @@ def write_stripped_series(
     """
     headers = source.series.headers
     uids = uids_of(headers)
-    shared = _shared_attributes(headers[0], provenance, uids)
+    shared = encode_elements(_shared_attributes(headers[0], provenance, uids))
     images = source.of_instances(source.volume.array)
     inside = source.of_instances(mask)
     paths = []
     for number, header in enumerate(headers):
-        dataset = Dataset()
-        dataset.update(shared)
-        _add_instance(dataset, header, provenance)
-        _add_pixels(dataset, np.where(inside[number], images[number], np.float32(np.nan)), header)
-        dataset.file_meta = _file_meta(dataset)
+        instance = _instance_attributes(header, provenance)
+        _add_pixels(instance, np.where(inside[number], images[number], np.float32(np.nan)), header)
         path = staged(folder, f"brain_{number + 1:04d}.dcm")
-        save_dicom(dataset, path)
+        write_encoded(path, {**shared, **encode_elements(instance)}, instance.SOPInstanceUID)
         paths.append(path)
     return paths
 
@@ -95,7 +96,8 @@ def _shared_attributes(source: Dataset, provenance: Provenance, uids: Sequence[s
     return shared
 
 
-def _add_instance(dataset: Dataset, header: Dataset, provenance: Provenance) -> None:
+def _instance_attributes(header: Dataset, provenance: Provenance) -> Dataset:
+    dataset = Dataset()
     for keyword in PER_INSTANCE:
         if keyword in header:
             dataset[keyword] = header[keyword]
@@ -108,6 +110,7 @@ def _add_instance(dataset: Dataset, header: Dataset, provenance: Provenance) -> 
     reference.PurposeOfReferenceCodeSequence = [_code("121322", "DCM", "Source image for image processing operation")]
     dataset.SourceImageSequence = [reference]
     dataset.DerivationCodeSequence = [_code("113072", "DCM", "Multiplication")]
+    return dataset
 
 
 def _add_pixels(dataset: Dataset, values: npt.NDArray[np.float32], header: Dataset) -> None:
@@ -133,9 +136,28 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
     return code
 
 
-def _file_meta(dataset: Dataset) -> FileMetaDataset:
+def encode_elements(dataset: Dataset) -> dict[int, bytes]:
+    """Return each element of a dataset in Explicit VR Little Endian, by tag: what a series shares is encoded once."""
+    encodings = convert_encodings(dataset.get("SpecificCharacterSet"))
+    encoded = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # their texts quote attribute values
+        for element in dataset:
+            buffer = DicomBytesIO()
+            buffer.is_little_endian, buffer.is_implicit_VR = True, False
+            write_data_element(buffer, element, encodings)
+            encoded[int(element.tag)] = buffer.getvalue()
+    return encoded
+
+
+def write_encoded(path: Path, elements: dict[int, bytes], sop_instance_uid: str) -> None:
+    """Write a DICOM file of encoded elements in the order of their tags; OutputError when that fails."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    return meta
+    meta.MediaStorageSOPClassUID = MRImageStorage
+    meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
+    buffer = DicomBytesIO()
+    write_file_meta_info(buffer, meta)
+    body = b"".join(elements[tag] for tag in sorted(elements))
+    with writing(path):
+        path.write_bytes(b"\0" * 128 + b"DICM" + buffer.getvalue() + body)

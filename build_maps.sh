@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Stage applications as self-contained folders that run as they will in a container:
+#   ./build_maps.sh [APP...]      all applications by default
+#   python build/skull_strip/app -i STUDY -o OUT -m build/skull_strip/models
+# Container images are not built yet.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+apps=("$@")
+if [ ${#apps[@]} -eq 0 ]; then
+  for file in apps/*/app.py; do apps+=("$(basename "$(dirname "$file")")"); done
+fi
+
+for app in "${apps[@]}"; do
+  if [ ! -f "apps/$app/app.py" ]; then
+    echo "build_maps.sh: no application '$app' in apps/" >&2
+    exit 2
+  fi
+  stage="build/$app"
+  rm -rf "$stage"
+  mkdir -p "$stage/app" "$stage/models/$app"
+  cp "apps/$app/app.py" "apps/$app/__main__.py" "$stage/app/"
+  for package in cli imaging operators; do
+    (shopt -s nullglob; mkdir "$stage/app/$package"; cp "$package"/*.py "$stage/app/$package/")
+  done
+  cp "models/$app/metadata.json" "models/$app/card.md" "$stage/models/$app/"
+  for file in "models/$app"/model.*; do cp "$file" "$stage/models/$app/"; done
+  echo "staged $stage"
+done

@@ -1,0 +1,125 @@
+"""Turn a checkpoint into what the application loads: TorchScript weights, their OpenVINO copy and metadata.json.
+
+    python -m models.skull_strip.export --work DIR
+
+Writes into this folder: ``model.ts``, ``model.xml`` and ``model.bin``, ``metadata.json``, ``training_log.csv`` and
+``training_curve.png``. Both copies of the weights are float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+import torch
+
+from models.skull_strip.train import RECIPE, build_network
+
+FOLDER = Path(__file__).parent
+EXAMPLE_SHAPE = (96, 112, 96)
+OTHER_SHAPE = (80, 96, 112)
+TOLERANCE = 0.02
+"""Largest difference of a logit between TorchScript and OpenVINO on noise, where logits are of the order of 10."""
+
+
+def export(work: Path, folder: Path, version: str) -> None:
+    """Write the model of a checkpoint below a folder."""
+    recipe = tomllib.loads(RECIPE.read_text())
+    network = build_network(recipe["network"])
+    state = torch.load(work / "checkpoint.pt", weights_only=True, map_location="cpu")
+    network.load_state_dict(state["average"])
+    network.eval()
+    example = torch.rand(1, 1, *EXAMPLE_SHAPE)
+    with torch.inference_mode():
+        torch.jit.trace(network, example).save(str(folder / "model.ts"))
+    frozen = torch.jit.freeze(torch.jit.load(str(folder / "model.ts")).eval())
+    copy = openvino.convert_model(frozen, example_input=example)
+    copy.reshape([1, 1, -1, -1, -1])
+    openvino.save_model(copy, folder / "model.xml", compress_to_fp16=False)
+    compare(folder)
+    (folder / "metadata.json").write_text(json.dumps(describe(folder, recipe, state["at"], version), indent=2) + "\n")
+    shutil.copy(work / "log.csv", folder / "training_log.csv")
+    plot_curve(folder / "training_log.csv", folder / "training_curve.png")
+
+
+def compare(folder: Path) -> None:
+    """Raise ValueError when the two copies of the weights disagree on a grid they were not exported with."""
+    image = torch.rand(1, 1, *OTHER_SHAPE, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        reference = torch.jit.load(str(folder / "model.ts"))(image).numpy()
+    compiled = openvino.compile_model(folder / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    difference = float(np.abs(compiled(image.numpy())[0] - reference).max())
+    if difference > TOLERANCE:
+        raise ValueError(f"OpenVINO and TorchScript differ by {difference:.4f}, at most {TOLERANCE} is tolerated")
+
+
+def describe(folder: Path, recipe: dict[str, Any], at: dict[str, Any], version: str) -> dict[str, Any]:
+    """Return the metadata: hashes, the contract of input and output, and where the weights come from."""
+    hashes = {name: sha256(folder / name) for name in ("model.ts", "model.xml", "model.bin")}
+    return {
+        "name": "skull_strip",
+        "version": version,
+        "weights": {"file": "model.ts", "sha256": hashes["model.ts"]},
+        "openvino": {
+            "file": "model.xml",
+            "made_from_sha256": hashes["model.ts"],
+            "sha256": {name: hashes[name] for name in ("model.xml", "model.bin")},
+        },
+        "input": {"spacing_mm": recipe["grid"]["spacing_mm"], "multiple": 16, "maximum": 144},
+        "threshold": 0.5,
+        "contract": {
+            "input": "float32 (1, 1, slice, row, column), rising to head, posterior, left; 0.5th to 99.5th percentile "
+            "of the image scaled to 0..1 and clipped; 0 outside the image; each axis a multiple of 16",
+            "output": "float32 of the same shape: logits of brain",
+        },
+        "network": recipe["network"],
+        "trained": {"stage": at["stage"], "step": at["step"], "seconds": round(at["seconds"])},
+    }
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def plot_curve(log: Path, path: Path) -> None:
+    """Draw loss and held-out Dice over the steps of all stages."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with log.open() as file:
+        rows = list(csv.DictReader(file))
+    minutes = [float(row["seconds"]) / 60 for row in rows]
+    figure, left = plt.subplots(figsize=(7, 3.5))
+    left.plot(minutes, [float(row["loss"]) for row in rows], color="tab:blue")
+    left.set(xlabel="minutes of training", ylabel="loss (blue)")
+    right = left.twinx()
+    right.plot(minutes, [float(row["held_out_dice"]) for row in rows], color="tab:orange")
+    right.set(ylabel="Dice on held-out synthetic heads (orange)")
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
+def main() -> None:
+    """Parse the command line and export."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="folder to write")
+    parser.add_argument("--version", default="0.1.0")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    export(options.work, options.folder, options.version)
+
+
+if __name__ == "__main__":
+    main()
