@@ -11,7 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from imaging.load_study import DAMAGE
 from imaging.outcome import RefusedError
-from imaging.study import Instance
+from imaging.study import Instance, integer
 
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
@@ -27,16 +27,16 @@ def decode_pixels(instance: Instance) -> npt.NDArray[np.float32]:
     Raises RefusedError when the pixels are missing, cut short, in colour, or in a syntax that cannot be decoded.
     """
     header = instance.header
-    rows, columns = int(header.Rows), int(header.Columns)
+    rows, columns = int(_number(instance, "Rows")), int(_number(instance, "Columns"))
     if instance.pixel_offset is None:
         raise RefusedError(_because(instance, "it has no Pixel Data"))
     if rows * columns > MAX_PIXELS or rows * columns == 0:
         raise RefusedError(_because(instance, f"it claims {rows} x {columns} pixels"))
-    if int(header.get("SamplesPerPixel", 1)) != 1 or header.get("PhotometricInterpretation") != "MONOCHROME2":
+    if _number(instance, "SamplesPerPixel", 1) != 1 or header.get("PhotometricInterpretation") != "MONOCHROME2":
         raise RefusedError(
             _because(instance, f"its pixels are {header.get('PhotometricInterpretation')}, not MONOCHROME2")
         )
-    if int(header.get("NumberOfFrames", 1) or 1) != 1:
+    if _number(instance, "NumberOfFrames", 1) != 1:
         raise RefusedError(_because(instance, f"it holds {header.NumberOfFrames} frames in one object"))
     syntax = header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
     stored = _native(instance, rows, columns) if syntax in NATIVE else _decoded(instance)
@@ -47,11 +47,10 @@ def decode_pixels(instance: Instance) -> npt.NDArray[np.float32]:
 
 def _native(instance: Instance, rows: int, columns: int) -> npt.NDArray[np.generic]:
     """Read uncompressed little-endian pixels straight from the file."""
-    header = instance.header
-    bits = int(header.BitsAllocated)
+    bits = int(_number(instance, "BitsAllocated"))
     if bits not in (8, 16, 32):
         return _decoded(instance)
-    dtype = np.dtype(f"<{'i' if header.get('PixelRepresentation') else 'u'}{bits // 8}")
+    dtype = np.dtype(f"<{'i' if _number(instance, 'PixelRepresentation', 0) else 'u'}{bits // 8}")
     needed = rows * columns * dtype.itemsize
     with instance.path.open("rb") as file:
         file.seek(instance.pixel_offset or 0)
@@ -69,8 +68,8 @@ def _native(instance: Instance, rows: int, columns: int) -> npt.NDArray[np.gener
 
 def _in_stored_bits(stored: npt.NDArray[np.generic], instance: Instance) -> npt.NDArray[np.generic]:
     """Clear what lies above the high bit (old overlays), and extend the sign."""
-    bits = int(instance.header.BitsAllocated)
-    unused = bits - int(instance.header.get("BitsStored", bits))
+    bits = int(_number(instance, "BitsAllocated"))
+    unused = bits - int(_number(instance, "BitsStored", bits))
     if unused <= 0:
         return stored
     return np.asarray(np.right_shift(np.left_shift(stored, unused), unused))
@@ -88,9 +87,9 @@ def _decoded(instance: Instance) -> npt.NDArray[np.generic]:
 
 
 def _rescaled(stored: npt.NDArray[np.generic], instance: Instance) -> npt.NDArray[np.float32]:
-    header = instance.header
-    slope = float(header.get("RescaleSlope", 1) or 1)
-    intercept = float(header.get("RescaleIntercept", 0) or 0)
+    slope, intercept = _number(instance, "RescaleSlope", 1), _number(instance, "RescaleIntercept", 0)
+    if slope == 0:
+        raise RefusedError(_because(instance, "its Rescale Slope is 0"))
     values = stored.astype(np.float32)
     if (slope, intercept) != (1.0, 0.0):
         values *= np.float32(slope)
@@ -100,10 +99,19 @@ def _rescaled(stored: npt.NDArray[np.generic], instance: Instance) -> npt.NDArra
     return values
 
 
+def _number(instance: Instance, keyword: str, default: float | None = None) -> float:
+    """Return a number of the header; without a default it has to be there."""
+    try:
+        value = instance.header.get(keyword)
+        return float(default if value is None else value)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise RefusedError(_because(instance, f"its {keyword} is missing or no number")) from error
+
+
 def _because(instance: Instance, reason: str) -> str:
-    number = instance.header.get("InstanceNumber")
+    number, series = (integer(instance.header, keyword) for keyword in ("InstanceNumber", "SeriesNumber"))
     return (
         f"Every slice must be readable; instance {number if number is not None else '(no number)'} of series "
-        f"{instance.header.get('SeriesNumber', '(no number)')} is not: {reason}. "
+        f"{series if series is not None else '(no number)'} is not: {reason}. "
         "Send the series again, uncompressed if need be."
     )

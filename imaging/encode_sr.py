@@ -7,14 +7,15 @@ from collections.abc import Sequence
 
 import highdicom as hd
 from highdicom import sr
-from highdicom.seg import Segmentation
+from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
+from pydicom.uid import Comprehensive3DSRStorage
 
 from imaging.measure_brain import BrainMeasurement
 from imaging.provenance import RESEARCH_USE, SUITE, Provenance
 from imaging.to_volume import SourceImage
-from imaging.write_common import copy_patient_and_study, series_number, stamp_equipment, uids_of
+from imaging.write_common import item, new_object, reference, uids_of
 
 MILLILITRE = Code("mL", "UCUM", "mL")
 IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
@@ -22,19 +23,18 @@ IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
 
 def encode_sr(
     measurement: BrainMeasurement,
-    seg: Segmentation,
+    seg: Dataset,
     source: SourceImage,
     provenance: Provenance,
     notes: Sequence[str] = (),
-) -> sr.Comprehensive3DSR:
+) -> Dataset:
     """Return a Comprehensive 3D SR with the brain volume; it references the segment and the source series.
 
     notes  sentences added as comments after the statement of research use
     """
     headers = source.series.headers
-    uids = uids_of(headers)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # highdicom quotes unusual patient names
+        warnings.simplefilter("ignore")  # highdicom quotes unusual values
         report = sr.MeasurementReport(
             observation_context=_observer(provenance),
             procedure_reported=IMAGING_PROCEDURE,
@@ -43,20 +43,26 @@ def encode_sr(
         )
         for text in (RESEARCH_USE, *notes):
             report[0].ContentSequence.append(_comment(text))
-        document = sr.Comprehensive3DSR(
-            evidence=[seg, *headers],
-            content=report,
-            series_instance_uid=provenance.uid("sr-series", uids),
-            series_number=series_number(headers[0], "SR"),
-            sop_instance_uid=provenance.uid("sr", uids),
-            instance_number=1,
-            manufacturer=SUITE,
-            is_complete=True,
-            series_description="Brain volume - research use only",
-        )
-    stamp_equipment(document, provenance)
-    copy_patient_and_study(document, headers[0])
+    document = new_object(headers[0], Comprehensive3DSRStorage, "SR", "Brain volume", provenance, uids_of(headers))
+    document.CompletionFlag, document.VerificationFlag = "COMPLETE", "UNVERIFIED"
+    document.PreliminaryFlag = "FINAL"
+    document.ReferencedPerformedProcedureStepSequence = []
+    document.PerformedProcedureCodeSequence = []
+    document.CurrentRequestedProcedureEvidenceSequence = [_evidence(seg, headers)]
+    document.update(report[0])
     return document
+
+
+def _evidence(seg: Dataset, headers: Sequence[Dataset]) -> Dataset:
+    """Return every instance the report refers to (PS3.3 C.17.2.3), by study and series."""
+    series = [
+        item(SeriesInstanceUID=seg.SeriesInstanceUID, ReferencedSOPSequence=[reference(seg)]),
+        item(
+            SeriesInstanceUID=headers[0].SeriesInstanceUID,
+            ReferencedSOPSequence=[reference(header) for header in headers],
+        ),
+    ]
+    return item(StudyInstanceUID=headers[0].StudyInstanceUID, ReferencedSeriesSequence=series)
 
 
 def _observer(provenance: Provenance) -> sr.ObservationContext:
@@ -75,7 +81,7 @@ def _observer(provenance: Provenance) -> sr.ObservationContext:
 
 
 def _brain_volume(
-    measurement: BrainMeasurement, seg: Segmentation, source: SourceImage, provenance: Provenance
+    measurement: BrainMeasurement, seg: Dataset, source: SourceImage, provenance: Provenance
 ) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     segment = seg.SegmentSequence[0]
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(

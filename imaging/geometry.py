@@ -23,6 +23,8 @@ SPACING_TOLERANCE_MM = 0.02
 """... or in mm, whichever is larger: positions are often stored with few digits."""
 SHEAR_TOLERANCE = 0.01
 """Largest sideways step between neighbouring slices, as a fraction of their distance (gantry tilt)."""
+DRIFT_TOLERANCE = 0.5
+"""Largest distance of a slice from its place in the regular stack, as a fraction of the smallest voxel edge."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,7 @@ def stack_geometry(series: Series, policy: GeometryPolicy | None = None) -> Stac
         raise RefusedError(f"At least 2 slices make a volume; {series} has {len(planes)}. Send the whole series.")
     _refuse_mixture(series, planes)
     first = planes[0]
-    row, column = np.array(first.row_cosine), np.array(first.column_cosine)
-    normal = np.cross(row, column)
-    normal /= np.linalg.norm(normal)
+    row, column, normal = _orthonormal(first)
     positions = np.array([plane.position_mm for plane in planes])
     heights = positions @ normal
     order = np.argsort(heights, kind="stable")
@@ -107,12 +107,23 @@ def stack_geometry(series: Series, policy: GeometryPolicy | None = None) -> Stac
     affine[:3, 1] = column * first.spacing_between_rows_mm
     affine[:3, 2] = row * first.spacing_between_columns_mm
     affine[:3, 3] = positions[order[0]]
+    _refuse_drift(series, positions[order], slices, affine)
     return StackGeometry(
         order=tuple(int(index) for index in order),
         slices=slices,
         affine=affine,
         shape=(slices[-1] + 1, first.rows, first.columns),
     )
+
+
+def _orthonormal(
+    plane: SlicePlane,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return row, column and normal direction without the rounding of cosines that are stored with few digits."""
+    row = np.array(plane.row_cosine) / np.linalg.norm(plane.row_cosine)
+    normal = np.cross(row, plane.column_cosine)
+    normal /= np.linalg.norm(normal)
+    return row, np.cross(normal, row), normal
 
 
 def _unusable(attribute: str, found: object) -> str:
@@ -157,7 +168,7 @@ def _slice_numbers(
     counts = np.rint(steps / median).astype(int)
     tolerance = max(SPACING_TOLERANCE * median, SPACING_TOLERANCE_MM)
     uneven = np.abs(steps - counts * median) > tolerance
-    too_wide = (counts > 1) & (steps > policy.max_gap_mm)
+    too_wide = (counts > 1) & (steps > policy.max_gap_mm + tolerance)
     wrong = np.flatnonzero(uneven | too_wide | (counts < 1))
     if wrong.size:
         gaps = ", ".join(f"{steps[i]:.2f} mm between slices {i + 1} and {i + 2}" for i in wrong[:4])
@@ -189,4 +200,18 @@ def _refuse_shear(
         raise RefusedError(
             f"Slices must be stacked along their normal; in {series} neighbours are shifted sideways by up to "
             f"{largest:.2f} mm per {spacing_mm:.2f} mm (a tilted gantry). Send a series without tilt."
+        )
+
+
+def _refuse_drift(
+    series: Series, positions: npt.NDArray[np.float64], slices: tuple[int, ...], affine: npt.NDArray[np.float64]
+) -> None:
+    """Small steps aside or apart that all go one way add up over a stack."""
+    places = affine[:3, 3] + np.outer(slices, affine[:3, 0])
+    largest = float(np.linalg.norm(positions - places, axis=1).max())
+    edge_mm = float(np.linalg.norm(affine[:3, :3], axis=0).min())
+    if largest > DRIFT_TOLERANCE * edge_mm:
+        raise RefusedError(
+            f"Slices must lie where a regular stack has them; in {series} one is {largest:.2f} mm off, "
+            f"{DRIFT_TOLERANCE * edge_mm:.2f} mm allowed. Send a series of even spacing, without tilt."
         )

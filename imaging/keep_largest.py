@@ -43,7 +43,7 @@ def bounding_box(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice, slice] | No
 def _fill_cavities(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Fill background that does not reach the border of the array."""
     labels, count = ndimage.label(~mask)
-    if count < 2:
+    if not count:
         return mask
     border = [labels[0], labels[-1], labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]]
     outside = np.zeros(count + 1, bool)

@@ -42,6 +42,7 @@ def load_model_package(folder: Path) -> ModelPackage:
     try:
         record = json.loads(path.read_text())
         package = _package(folder, record)
+        copies = dict(record["openvino"]["sha256"]) if package.openvino else {}
     except OSError as error:
         raise ModelError(
             f"A model folder with {METADATA} is needed; {path} cannot be read. Give the folder of models with -m."
@@ -51,9 +52,8 @@ def load_model_package(folder: Path) -> ModelPackage:
             f"{path} is not a valid model description ({type(error).__name__}: {error}). Restore it from the release."
         ) from error
     _verify(package.weights, package.sha256)
-    if package.openvino:
-        for file, digest in record["openvino"]["sha256"].items():
-            _verify(folder / file, digest)
+    for file, digest in copies.items():
+        _verify(folder / file, digest)
     return package
 
 

@@ -85,7 +85,7 @@ def judge_series(series: Series, rule: SeriesRule) -> Verdict:
     if decisive:
         return Verdict(series, False, score, tuple(decisive))
     reasons = tuple(fact.reason for fact in evidence)
-    if score <= 0:
+    if sum(fact.weight for fact in evidence if not fact.hint) <= 0:
         return Verdict(series, False, score, (*reasons, f"the evidence speaks against a {rule.title}"))
     return Verdict(series, True, score, reasons)
 

@@ -42,9 +42,8 @@ class Series:
 
     @property
     def number(self) -> int | None:
-        """Series Number, None when absent."""
-        value = self.header.get("SeriesNumber")
-        return None if value is None else int(value)
+        """Series Number, None when absent or no number."""
+        return integer(self.header, "SeriesNumber")
 
     @property
     def modality(self) -> str:
@@ -79,6 +78,15 @@ class Study:
             f"{len(self.series)} image series, {self.not_image} DICOM objects without an image, "
             f"{self.unreadable} damaged files, {self.not_dicom} other files"
         )
+
+
+def integer(header: Dataset, keyword: str) -> int | None:
+    """Return a whole number of a header, None when it is absent, empty or no number."""
+    try:
+        value = header.get(keyword)
+        return None if value is None else int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def tuple_of_floats(value: object) -> tuple[float, ...] | None:

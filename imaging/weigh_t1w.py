@@ -26,6 +26,7 @@ class Evidence:
     reason: str
     weight: float = 0.0
     decisive: bool = False
+    hint: bool = False  # from a name: it ranks what is eligible, it makes nothing eligible or not
 
 
 def weigh_t1w(header: Dataset) -> list[Evidence]:
@@ -89,9 +90,9 @@ def _spin_echo(repetition: float, echo: float, inversion: float | None) -> Evide
 def _description(header: Dataset) -> list[Evidence]:
     text = " ".join(str(header.get(k) or "").replace("_", " ") for k in ("SeriesDescription", "ProtocolName"))
     if T1_WORDS.search(text):
-        return [Evidence("its description names a T1w sequence", 0.5)]
+        return [Evidence("its description names a T1w sequence", 0.5, hint=True)]
     if OTHER_WORDS.search(text):
-        return [Evidence("its description names another contrast", -0.5)]
+        return [Evidence("its description names another contrast", -0.5, hint=True)]
     return []
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from imaging.outcome import OutputError
 from imaging.provenance import SUITE, Provenance
@@ -20,6 +22,11 @@ PATIENT_AND_STUDY = (
     "ReferringPhysicianName",
 )  # fmt: skip
 """Attributes of the Patient, Patient Study and General Study modules (PS3.3 C.7.1, C.7.2)."""
+TYPE_2 = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
+    "StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
+"""Those of them that must be there and may be empty."""
 SERIES_NUMBERS = {"SEG": 1, "SR": 2, "MR": 3}
 """Last two digits of the Series Number of each kind of output."""
 LARGEST_SOURCE_NUMBER = 20_000_000
@@ -46,17 +53,58 @@ def series_number(source: Dataset, kind: str) -> int:
     return (number if 0 <= number <= LARGEST_SOURCE_NUMBER else 0) * 100 + SERIES_NUMBERS[kind]
 
 
-def stamp_equipment(target: Dataset, provenance: Provenance) -> None:
-    """State the software that made an object (General and Enhanced General Equipment modules)."""
-    target.Manufacturer = SUITE
-    target.ManufacturerModelName = provenance.app
-    target.DeviceSerialNumber = provenance.weights_sha256[:16]
-    target.SoftwareVersions = provenance.software_versions
+def new_object(
+    source: Dataset, sop_class: UID, kind: str, description: str, provenance: Provenance, uids: Sequence[str]
+) -> Dataset:
+    """Return an object with everything that does not depend on its content: patient, study, series, equipment, SOP.
+
+    source  header of the first source instance
+    kind    Modality, a key of SERIES_NUMBERS
+    uids    SOP Instance UIDs of all source instances: they fix the UIDs of the object
+    """
+    made = Dataset()
+    copy_patient_and_study(made, source)
+    for keyword in TYPE_2:
+        if keyword not in made:
+            setattr(made, keyword, None)
+    created = datetime.now(UTC)
+    made.SOPClassUID = sop_class
+    made.SOPInstanceUID = provenance.uid(kind, uids)
+    made.SeriesInstanceUID = provenance.uid(f"{kind} series", uids)
+    made.Modality = kind
+    made.SeriesNumber = series_number(source, kind)
+    made.SeriesDescription = f"{description} - research use only"
+    made.InstanceNumber = 1
+    made.ContentDate, made.ContentTime = created.strftime("%Y%m%d"), created.strftime("%H%M%S")
+    made.Manufacturer = SUITE
+    made.ManufacturerModelName = provenance.app
+    made.DeviceSerialNumber = provenance.weights_sha256[:16]
+    made.SoftwareVersions = provenance.software_versions
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return made
 
 
-def now() -> datetime:
-    """Return the time of the run in UTC."""
-    return datetime.now(UTC)
+def item(**attributes: Any) -> Dataset:
+    """Return an item of a sequence."""
+    dataset = Dataset()
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def reference(header: Dataset) -> Dataset:
+    """Return a reference to an instance, as an item of a sequence."""
+    return item(ReferencedSOPClassUID=header.SOPClassUID, ReferencedSOPInstanceUID=header.SOPInstanceUID)
+
+
+def code(value: str, scheme: str, meaning: str) -> Dataset:
+    """Return a code as an item of a sequence.
+
+    >>> code("113076", "DCM", "Segmentation").CodeMeaning
+    'Segmentation'
+    """
+    return item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning)
 
 
 def save_dicom(dataset: Dataset, path: Path) -> None:

@@ -17,14 +17,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 from imaging.provenance import RESEARCH_USE, Provenance
 from imaging.publish import staged
 from imaging.to_volume import SourceImage
-from imaging.write_common import (
-    copy_patient_and_study,
-    now,
-    series_number,
-    stamp_equipment,
-    uids_of,
-    writing,
-)
+from imaging.write_common import code, new_object, reference, uids_of, writing
 
 SHARED = (
     "SeriesDate", "SeriesTime", "BodyPartExamined", "PatientPosition", "Laterality", "ProtocolName",
@@ -40,10 +33,11 @@ PER_INSTANCE = (
     "RescaleSlope", "RescaleIntercept", "LossyImageCompression", "LossyImageCompressionRatio",
     "LossyImageCompressionMethod",
 )  # fmt: skip
-TYPE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
-          "AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator", "ScanOptions", "MRAcquisitionType",
-          "EchoTime", "EchoTrainLength", "RepetitionTime", "SliceThickness", "PatientPosition")  # fmt: skip
-"""Required attributes that may be empty: empty when the source lacks them."""
+TYPE_2_OF_IMAGE = (
+    "PositionReferenceIndicator", "ScanOptions", "MRAcquisitionType", "EchoTime", "EchoTrainLength", "RepetitionTime",
+    "SliceThickness", "PatientPosition",
+)  # fmt: skip
+"""Attributes an MR image must have and may leave empty: empty when the source lacks them."""
 
 
 def write_stripped_series(
@@ -69,30 +63,21 @@ def write_stripped_series(
 
 
 def _shared_attributes(source: Dataset, provenance: Provenance, uids: Sequence[str]) -> Dataset:
-    shared = Dataset()
+    shared = new_object(source, MRImageStorage, "MR", "Skull-stripped", provenance, uids)
     for keyword in SHARED:
         if keyword in source:
             shared[keyword] = source[keyword]
-    copy_patient_and_study(shared, source)
-    for keyword in TYPE_2:
+    for keyword in TYPE_2_OF_IMAGE:
         if keyword not in shared:
             setattr(shared, keyword, None)
     if not shared.get("ScanningSequence"):
         shared.ScanningSequence = "RM"  # research mode: the source does not say
     if not shared.get("SequenceVariant"):
         shared.SequenceVariant = "NONE"
-    created = now()
-    shared.SOPClassUID = MRImageStorage
-    shared.Modality = "MR"
-    shared.SeriesInstanceUID = provenance.uid("stripped-series", uids)
-    shared.SeriesNumber = series_number(source, "MR")
-    shared.SeriesDescription = "Skull-stripped - research use only"
-    shared.ContentDate, shared.ContentTime = created.strftime("%Y%m%d"), created.strftime("%H%M%S")
     shared.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     shared.DerivationDescription = f"Brain kept by {provenance.algorithm}, rest set to 0"
     shared.ImageComments = RESEARCH_USE
     shared.BurnedInAnnotation = "NO"
-    stamp_equipment(shared, provenance)
     return shared
 
 
@@ -104,12 +89,10 @@ def _instance_attributes(header: Dataset, provenance: Provenance) -> Dataset:
     if "InstanceNumber" not in dataset:
         dataset.InstanceNumber = None
     dataset.SOPInstanceUID = provenance.uid("stripped", [str(header.SOPInstanceUID)])
-    reference = Dataset()
-    reference.ReferencedSOPClassUID = header.SOPClassUID
-    reference.ReferencedSOPInstanceUID = header.SOPInstanceUID
-    reference.PurposeOfReferenceCodeSequence = [_code("121322", "DCM", "Source image for image processing operation")]
-    dataset.SourceImageSequence = [reference]
-    dataset.DerivationCodeSequence = [_code("113072", "DCM", "Multiplication")]
+    image = reference(header)
+    image.PurposeOfReferenceCodeSequence = [code("121322", "DCM", "Source image for image processing operation")]
+    dataset.SourceImageSequence = [image]
+    dataset.DerivationCodeSequence = [code("113072", "DCM", "Multiplication")]
     return dataset
 
 
@@ -128,12 +111,6 @@ def _add_pixels(dataset: Dataset, values: npt.NDArray[np.float32], header: Datas
     limits = np.iinfo(np.int16 if signed else np.uint16)
     pixels = np.clip(stored, limits.min, limits.max).astype("<i2" if signed else "<u2")
     dataset.add_new("PixelData", "OW", pixels.tobytes())
-
-
-def _code(value: str, scheme: str, meaning: str) -> Dataset:
-    code = Dataset()
-    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
-    return code
 
 
 def encode_elements(dataset: Dataset) -> dict[int, bytes]:

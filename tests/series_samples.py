@@ -64,13 +64,13 @@ def write_series(
     pixels = ramp(shape) if pixels is None else pixels
     for number in range(shape[0]):
         header = _header(number, affine, spacing_mm)
-        header.InstanceNumber = shape[0] - number if backwards else number + 1
+        name = header.InstanceNumber = shape[0] - number if backwards else number + 1
         header.PixelRepresentation = int(pixels.dtype.kind == "i")
         header.Rows, header.Columns = shape[1:]
         header.add_new("PixelData", "OW", pixels[number].tobytes())
         if edit:
             edit(header, number)
-        header.save_as(folder / f"{header.InstanceNumber:04d}.dcm", enforce_file_format=True)
+        header.save_as(folder / f"{name:04d}.dcm", enforce_file_format=True)
     return folder
 
 

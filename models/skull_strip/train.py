@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from models.skull_strip.synthesize import Head, Synthesizer, load_head, phantom_head
 
 RECIPE = Path(__file__).parent / "recipe.toml"
-CHECKPOINT_EVERY = 200
+CHECKPOINT_EVERY = 100
 VALIDATION_CASES = 8
 
 

@@ -222,7 +222,7 @@ def test_nothing_is_left_of_a_stage_that_is_still_written_into_while_it_is_disca
     writing = threading.Event()
 
     def write_on():
-        for number in range(20_000):
+        for number in range(3_000):
             try:
                 (stage.folder / "stripped" / f"more_{number}").write_text("late")
             except OSError:

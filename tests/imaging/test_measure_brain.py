@@ -1,0 +1,81 @@
+import highdicom
+import numpy as np
+import pytest
+
+from imaging.measure_brain import measure_brain
+from tests.phantoms import TURNS, oblique_affine, turned
+
+SPACING_MM = (5.0, 2.0, 2.5)  # 25 microlitres a voxel
+
+
+def mask_of(array, affine=None):
+    affine = oblique_affine(spacing_mm=SPACING_MM) if affine is None else affine
+    return highdicom.Volume(array, affine, "PATIENT")
+
+
+def box(slices=32, rows=40, columns=50, shape=(40, 60, 70)):
+    array = np.zeros(shape, bool)
+    array[4 : 4 + slices, 6 : 6 + rows, 9 : 9 + columns] = True
+    return array
+
+
+def test_the_volume_is_the_number_of_voxels_times_their_size():
+    measured = measure_brain(mask_of(box()))
+
+    assert measured.volume_ml == pytest.approx(32 * 40 * 50 * 0.025)
+    assert measured.flags == ()
+
+
+@pytest.mark.parametrize(("order", "signs"), TURNS[::5])
+def test_turning_the_mask_changes_nothing(order, signs):
+    array, affine = turned(box(), oblique_affine(spacing_mm=SPACING_MM), order, signs)
+
+    measured = measure_brain(mask_of(array, affine))
+
+    assert measured.volume_ml == pytest.approx(1600.0)
+    assert measured.flags == ()
+
+
+@pytest.mark.parametrize(
+    ("slices", "rows", "volume"), [(14, 39, "682 mL"), (32, 56, None), (1, 1, "1 mL"), (33, 54, "2228 mL")]
+)
+def test_a_volume_no_brain_has_is_flagged_with_its_number(slices, rows, volume):
+    flags = measure_brain(mask_of(box(slices, rows, 50, (40, 80, 70)))).flags
+
+    if volume is None:
+        assert "2240 mL" in flags[0]
+    else:
+        assert flags[0].startswith(f"Implausible brain volume: {volume}, expected 700 to 2200 mL")
+
+
+@pytest.mark.parametrize(("slices", "volume_ml"), [(14, 700.0), (44, 2200.0)])
+def test_the_limits_themselves_are_plausible(slices, volume_ml):
+    measured = measure_brain(mask_of(box(slices, 40, 50, (60, 60, 70))))
+
+    assert measured.volume_ml == pytest.approx(volume_ml)
+    assert measured.flags == ()
+
+
+def test_an_empty_mask_is_flagged():
+    measured = measure_brain(mask_of(np.zeros((4, 5, 6), bool)))
+
+    assert measured.volume_ml == 0
+    assert measured.flags[0].startswith("Implausible brain volume: 0 mL")
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("end", [0, -1])
+def test_a_mask_that_reaches_a_border_is_flagged(axis, end):
+    array = box()
+    np.moveaxis(array, axis, 0)[end, 10:20, 10:20] = True
+
+    assert measure_brain(mask_of(array)).flags == (
+        "The mask reaches the border of the image: the brain may be cut by the field of view",
+    )
+
+
+def test_a_few_voxels_at_the_border_are_no_cut():
+    array = box()
+    array[0, :8, :10] = True  # 80 of 4200
+
+    assert measure_brain(mask_of(array)).flags == ()

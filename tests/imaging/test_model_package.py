@@ -1,0 +1,163 @@
+import hashlib
+import json
+
+import pytest
+
+from imaging.model_package import ModelInput, load_model_package, sha256_of
+from imaging.outcome import ModelError
+
+WEIGHTS, GRAPH, VALUES = b"weights of a network", b"<net/>", b"values of the same network"
+
+
+def digest(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def a_record():
+    return {
+        "name": "skull_strip",
+        "version": "1.2.0",
+        "weights": {"file": "model.ts", "sha256": digest(WEIGHTS)},
+        "openvino": {
+            "file": "model.xml",
+            "made_from_sha256": digest(WEIGHTS),
+            "sha256": {"model.xml": digest(GRAPH), "model.bin": digest(VALUES)},
+        },
+        "input": {"spacing_mm": 2.0, "multiple": 16, "maximum": 128},
+        "threshold": 0.5,
+    }
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, content in {"model.ts": WEIGHTS, "model.xml": GRAPH, "model.bin": VALUES}.items():
+        (tmp_path / name).write_bytes(content)
+    save(tmp_path, a_record())
+    return tmp_path
+
+
+def save(folder, record):
+    (folder / "metadata.json").write_text(json.dumps(record))
+
+
+def test_a_whole_model_is_described(folder):
+    model = load_model_package(folder)
+
+    assert (model.name, model.version, model.threshold) == ("skull_strip", "1.2.0", 0.5)
+    assert (model.weights, model.sha256) == (folder / "model.ts", digest(WEIGHTS))
+    assert model.openvino == folder / "model.xml"
+    assert model.input == ModelInput(spacing_mm=2.0, multiple=16, maximum=128, window=None)
+
+
+def test_a_window_becomes_a_tuple(folder):
+    record = a_record()
+    record["input"]["window"] = [64, 80, 96]
+    save(folder, record)
+
+    assert load_model_package(folder).input.window == (64, 80, 96)
+
+
+def test_a_model_without_an_openvino_copy_is_whole(folder):
+    record = a_record()
+    del record["openvino"]
+    save(folder, record)
+
+    assert load_model_package(folder).openvino is None
+
+
+def test_a_copy_of_other_weights_is_passed_over(folder):
+    record = a_record()
+    record["openvino"]["made_from_sha256"] = digest(b"older weights")
+    save(folder, record)
+    (folder / "model.xml").unlink()
+
+    assert load_model_package(folder).openvino is None
+
+
+def test_a_missing_folder_is_named_with_the_remedy(tmp_path):
+    with pytest.raises(ModelError, match=r"nowhere/metadata\.json cannot be read\. Give the folder of models with -m"):
+        load_model_package(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["model.ts", "model.xml", "model.bin"])
+def test_a_missing_file_is_named_with_the_remedy(name, folder):
+    (folder / name).unlink()
+
+    with pytest.raises(ModelError, match=rf"{name} are missing\. Restore them from the release, or give -m another"):
+        load_model_package(folder)
+
+
+@pytest.mark.parametrize("name", ["model.ts", "model.xml", "model.bin"])
+def test_a_changed_file_is_named_with_both_hashes_and_the_remedy(name, folder):
+    expected = digest((folder / name).read_bytes())
+    (folder / name).write_bytes(b"something else")
+
+    with pytest.raises(ModelError, match=rf"{name} are not those of metadata\.json") as refused:
+        load_model_package(folder)
+
+    said = str(refused.value)
+    assert digest(b"something else")[:12] in said
+    assert expected[:12] in said
+    assert "Restore the file, or record the new hash" in said
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"[]", b'"text"', b"null", b"{}", b"\xff\xfe\x00"])
+def test_a_description_that_is_no_record_is_refused_with_the_remedy(content, folder):
+    (folder / "metadata.json").write_bytes(content)
+
+    with pytest.raises(ModelError, match=r"is not a valid model description \(.+\)\. Restore it from the release"):
+        load_model_package(folder)
+
+
+def without(*keys):
+    def change(record):
+        for key in keys[:-1]:
+            record = record[key]
+        del record[keys[-1]]
+
+    return change
+
+
+def having(value, *keys):
+    def change(record):
+        for key in keys[:-1]:
+            record = record[key]
+        record[keys[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (without("name"), "KeyError: 'name'"),
+        (without("weights"), "KeyError: 'weights'"),
+        (without("weights", "sha256"), "KeyError: 'sha256'"),
+        (without("openvino", "made_from_sha256"), "KeyError: 'made_from_sha256'"),
+        (without("openvino", "sha256"), "KeyError: 'sha256'"),
+        (having("text", "openvino", "sha256"), "ValueError: "),
+        (having(7, "openvino", "sha256"), "TypeError: "),
+        (without("input", "multiple"), "missing 1 required keyword-only argument: 'multiple'"),
+        (having(1, "input", "spacing"), "unexpected keyword argument 'spacing'"),
+        (having(64, "input", "window"), "TypeError: 'int' object is not iterable"),
+        (having("half", "threshold"), "could not convert string to float: 'half'"),
+        (having(None, "weights", "file"), "TypeError: "),
+    ],
+)
+def test_a_description_that_is_incomplete_is_refused_with_what_is_wrong(change, fault, folder):
+    record = a_record()
+    change(record)
+    save(folder, record)
+
+    with pytest.raises(ModelError, match=r"is not a valid model description") as refused:
+        load_model_package(folder)
+
+    assert fault in str(refused.value)
+
+
+def test_the_hash_is_that_of_the_standard(tmp_path):
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")
+
+    # FIPS 180-2, appendix B.1
+    assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

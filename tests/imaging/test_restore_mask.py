@@ -1,0 +1,74 @@
+import highdicom
+import numpy as np
+import pytest
+
+from imaging.resample import model_geometry
+from imaging.restore_mask import restore_mask
+from tests.phantoms import TURNS, oblique_affine, turned, voxel_centres_mm
+
+SHAPE = (20, 50, 41)
+AFFINE = oblique_affine(spacing_mm=(2.5, 0.9, 1.2))
+CENTRE_MM = (AFFINE @ [9, 24, 22, 1])[:3]
+RADIUS_MM = 13.0
+
+
+def source(affine=AFFINE, shape=SHAPE):
+    return highdicom.Volume(np.zeros(shape, np.float32), affine, "PATIENT", frame_of_reference_uid="1.2.3")
+
+
+def logits(steepness=2.0, spacing_mm=2.0):
+    """Of a network that is sure inside a ball and sure outside it."""
+    grid = model_geometry(source(), spacing_mm, 8, 128)
+    distance_mm = np.linalg.norm(voxel_centres_mm(grid.shape, grid.affine) - CENTRE_MM, axis=-1) - RADIUS_MM
+    return highdicom.Volume((-steepness * distance_mm).astype(np.float32), grid.affine, "PATIENT")
+
+
+def distance_mm(volume):
+    return np.linalg.norm(voxel_centres_mm(volume.shape, volume.affine) - CENTRE_MM, axis=-1) - RADIUS_MM
+
+
+def test_the_mask_lies_on_the_source_within_half_a_coarse_voxel():
+    mask = restore_mask(logits(), source())
+
+    away_mm = distance_mm(mask)
+    wrong = mask.array != (away_mm <= 0)
+    assert mask.array.dtype == bool
+    assert mask.shape == SHAPE
+    assert mask.affine == pytest.approx(AFFINE)
+    assert np.abs(away_mm[wrong]).max(initial=0) <= 1.0
+
+
+@pytest.mark.parametrize(("order", "signs"), TURNS[4::9])
+def test_each_numbering_of_the_source_gets_the_same_mask(order, signs):
+    straight = restore_mask(logits(), source()).array
+    wanted, affine = turned(straight, AFFINE, order, signs)
+
+    found = restore_mask(logits(), source(affine, wanted.shape)).array
+
+    assert (found == wanted).mean() > 0.9999  # a voxel exactly on the boundary may round either way
+
+
+def test_a_higher_threshold_takes_less():
+    volumes = [restore_mask(logits(0.5), source(), threshold=each).array.sum() for each in (0.1, 0.5, 0.9)]
+
+    assert volumes[0] > volumes[1] > volumes[2] > 0
+
+
+def test_extreme_logits_do_no_harm():
+    sure = logits(1e30)
+
+    mask = restore_mask(sure, source())
+
+    assert mask.array.any()
+    assert not mask.array.all()
+
+
+def test_where_the_network_did_not_look_is_background():
+    grid = model_geometry(source(), 2.0, 8, 8)  # 16 mm in the middle
+    everything = highdicom.Volume(np.full(grid.shape, 50.0, np.float32), grid.affine, "PATIENT")
+
+    mask = restore_mask(everything, source())
+
+    middle_mm = (AFFINE @ [*(np.array(SHAPE) - 1) / 2, 1])[:3]
+    off_mm = (voxel_centres_mm(SHAPE, AFFINE) - middle_mm) @ (AFFINE[:3, :3] / mask.spacing)
+    assert (mask.array == (np.abs(off_mm) <= 8.0001).all(axis=-1)).all()

@@ -1,0 +1,201 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from imaging import select_series as module
+from imaging.outcome import NothingEligibleError
+from imaging.select_series import SeriesRule, judge_series, judge_study, select_series
+from imaging.study import Study
+from imaging.weigh_t1w import Evidence
+from tests.phantoms import MPRAGE, PATIENT, decimal, oblique_affine, series_of, slice_headers
+
+RULE = SeriesRule(
+    title="T1w head MR",
+    modality="MR",
+    weighting="T1w",
+    min_slices=20,
+    min_extent_mm=100.0,
+    max_spacing_mm=6.5,
+    body_parts=("HEAD", "BRAIN"),
+    other_body_parts=("SPINE", "KNEE"),
+)
+T2 = {"ScanningSequence": "SE", "SequenceVariant": "SK", "RepetitionTime": "5000", "EchoTime": "95"}
+NO_PHYSICS = dict.fromkeys(MPRAGE)
+
+
+def head(name="head", shape=(25, 110, 120), spacing_mm=(5.0, 1.0, 1.2), **attributes):
+    """A series of the size of a head."""
+    return series_of(slice_headers(shape, oblique_affine(spacing_mm=spacing_mm), name=name, **attributes))
+
+
+def study(*series):
+    return Study(tuple(series), not_dicom=0, not_image=0, unreadable=0)
+
+
+def reasons(series, rule=RULE):
+    verdict = judge_series(series, rule)
+    assert not verdict.eligible
+    return verdict.reasons
+
+
+def test_the_t1_weighted_series_is_taken_among_others():
+    wanted = head("t1", SeriesNumber=7)
+    others = [head("t2", SeriesNumber=1, **T2), head("ct", SeriesNumber=2, Modality="CT")]
+
+    selection = select_series(study(others[0], wanted, others[1]), RULE)
+
+    assert selection.series is wanted
+    assert not selection.tie
+    assert len(selection.verdicts) == 3
+    assert selection.summary().startswith("series 7 (MR, 25 instances): 25 slices, voxels 5.00 x 1.00 x 1.20 mm; ")
+
+
+def test_a_misleading_description_does_not_change_the_choice():
+    wanted = head("t1", SeriesDescription="t2_flair_dwi")
+    other = head("t2", SeriesDescription="t1_mprage", **T2)
+
+    assert select_series(study(other, wanted), RULE).series is wanted
+
+
+@pytest.mark.parametrize("echo", ["3", "20", "60", None])
+@pytest.mark.parametrize(("sequence", "repetition"), list(itertools.product(["GR", "SE", None], ["8", "600", "4000"])))
+def test_a_description_never_decides_whether_a_series_is_eligible(sequence, repetition, echo):
+    physics = {"ScanningSequence": sequence, "RepetitionTime": repetition, "EchoTime": echo, "ImageType": ["DERIVED"]}
+    described = [head(**NO_PHYSICS | physics, SeriesDescription=text) for text in ("t1 mprage", "t2 flair", "dwi", "")]
+
+    assert len({judge_series(series, RULE).eligible for series in described}) == 1
+
+
+def test_the_description_ranks_what_physics_leaves_equal():
+    named, nameless = head("a", SeriesNumber=9, SeriesDescription="t1"), head("b", SeriesNumber=2)
+
+    selection = select_series(study(nameless, named), RULE)
+
+    assert selection.series is named
+    assert not selection.tie
+
+
+def test_a_header_without_times_is_eligible():
+    verdict = judge_series(head(**NO_PHYSICS), RULE)
+
+    assert verdict.eligible
+    assert "no TR or TE: weighting cannot be confirmed" in verdict.reasons
+
+
+def test_a_confirmed_series_goes_before_one_that_cannot_be_confirmed():
+    unconfirmed, confirmed = head("a", SeriesNumber=1, **NO_PHYSICS), head("b", SeriesNumber=2)
+
+    assert select_series(study(unconfirmed, confirmed), RULE).series is confirmed
+
+
+def test_the_finer_of_two_series_is_taken():
+    coarse, fine = head("a", SeriesNumber=1), head("b", SeriesNumber=2, shape=(100, 110, 120), spacing_mm=(1.1, 1, 1))
+
+    assert select_series(study(coarse, fine), RULE).series is fine
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_of_equal_series_the_first_by_number_is_taken_and_the_tie_is_said(order):
+    equal = [head("x", SeriesNumber=8), head("y", SeriesNumber=5), head("z", SeriesNumber=None)]
+
+    selection = select_series(study(*[equal[index] for index in order]), RULE)
+
+    assert selection.series is equal[1]
+    assert [verdict.series.number for verdict in selection.verdicts] == [5, 8, None]
+    assert selection.tie
+    assert "An equally good series was passed over" in selection.summary()
+
+
+def test_of_equal_series_with_one_number_the_first_by_identifier_is_taken():
+    equal = [head(name) for name in "pqr"]
+    first = min(equal, key=lambda series: series.uid)
+
+    assert all(
+        select_series(study(*shuffled), RULE).series.uid == first.uid for shuffled in itertools.permutations(equal)
+    )
+
+
+def test_a_study_of_another_modality_is_refused_with_every_series_and_no_patient():
+    series = [head(str(number), SeriesNumber=number, Modality="CT") for number in (4, 9)]
+
+    with pytest.raises(NothingEligibleError, match="No series is a T1w head MR") as refused:
+        select_series(study(*series), RULE)
+
+    said = str(refused.value)
+    assert "series 4 (CT, 25 instances): modality is CT, not MR" in said
+    assert "series 9 (CT, 25 instances): modality is CT, not MR" in said
+    assert "Send such a series" in said
+    assert not [value for value in PATIENT.values() if value in said]
+
+
+def test_every_series_has_a_verdict_the_eligible_first():
+    verdicts = judge_study(study(head("a", Modality="CT"), head("b", **T2), head("c")), RULE)
+
+    assert [verdict.eligible for verdict in verdicts] == [True, False, False]
+
+
+NOT_COVERING = [
+    ({"Modality": "CT"}, "modality is CT, not MR"),
+    ({"Modality": None}, "modality is absent, not MR"),
+    ({"NumberOfFrames": 12}, "a multi-frame object, which is not supported"),
+    ({"shape": (19, 110, 120), "spacing_mm": (6, 1, 1)}, "19 slices, at least 20 needed"),
+    ({"shape": (25, 110, 120), "spacing_mm": (3.9, 1, 1)}, "covers 98 mm, at least 100 needed"),
+    ({"shape": (25, 110, 120), "spacing_mm": (5, 0.5, 1)}, "covers 55 mm, at least 100 needed"),
+    ({"shape": (25, 110, 120), "spacing_mm": (5, 1, 0.5)}, "covers 60 mm, at least 100 needed"),
+    ({"shape": (25, 110, 120), "spacing_mm": (7, 1, 1)}, "voxels of 7.0 mm, at most 6.5 allowed"),
+    ({"shape": (25, 20, 120), "spacing_mm": (5, 7, 1)}, "voxels of 7.0 mm, at most 6.5 allowed"),
+    ({"BodyPartExamined": "LSPINE"}, "body part LSPINE"),
+]
+
+
+@pytest.mark.parametrize(("options", "reason"), NOT_COVERING, ids=[reason for _, reason in NOT_COVERING])
+def test_a_series_that_does_not_cover_what_is_needed_is_refused_with_the_number(options, reason):
+    assert reasons(head(**options)) == (reason,)
+
+
+def test_slices_without_geometry_are_refused_with_the_attribute():
+    assert "Image Position (Patient); found None" in reasons(head(ImagePositionPatient=None))[0]
+
+
+def test_all_slices_at_one_place_cover_nothing():
+    position = [decimal(value) for value in (1, 2, 3)]
+
+    assert reasons(head(ImagePositionPatient=position)) == ("covers 0 mm, at least 100 needed",)
+
+
+@pytest.mark.parametrize(("part", "points"), [("HEAD", 0.5), ("brain", 0.5), ("WHOLEBODY", 0), (None, 0)])
+def test_the_body_part_adds_to_the_score(part, points):
+    with_part, without = (judge_series(head(BodyPartExamined=each), RULE).score for each in (part, None))
+
+    assert with_part - without == points
+
+
+def test_the_slices_may_come_in_any_order(rng):
+    series = head()
+    shuffled = series_of([series.headers[number] for number in rng.permutation(25)])
+
+    assert judge_series(shuffled, RULE).score == judge_series(series, RULE).score
+
+
+def test_two_echoes_in_one_series_do_not_hide_its_spacing():
+    headers = [*head("a").headers, *head("b").headers]
+
+    assert "voxels 5.00 x 1.00 x 1.20 mm" in judge_series(series_of(headers), RULE).reasons[0]
+
+
+def test_a_rule_without_weighting_asks_for_coverage_only():
+    rule = SeriesRule(title="MR", modality="MR")
+
+    assert judge_series(head(**T2), rule).eligible
+    assert judge_series(head(shape=(2, 4, 4)), rule).eligible
+
+
+def test_evidence_against_that_outweighs_the_rest_is_refused(monkeypatch):
+    monkeypatch.setitem(module.WEIGHTINGS, "T1w", lambda header: [Evidence("an odd contrast", -9.0)])
+
+    assert reasons(head())[-2:] == ("an odd contrast", "the evidence speaks against a T1w head MR")
+
+
+def test_scores_are_finite_for_the_series_that_are_taken():
+    assert np.isfinite(judge_series(head(), RULE).score)

@@ -1,0 +1,45 @@
+import shutil
+
+import pytest
+
+from tests.system.command import ROOT, execute, monai_deploy, small_study
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """A copy of the models: what is trained meanwhile does not change them."""
+    folder = tmp_path_factory.mktemp("models")
+    ignored = shutil.ignore_patterns("*.py", "__pycache__")
+    shutil.copytree(ROOT / "models" / "skull_strip", folder / "skull_strip", ignore=ignored)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory):
+    """The study that `monai-deploy sample` writes."""
+    folder = tmp_path_factory.mktemp("sample") / "study"
+    ended = monai_deploy("sample", folder)
+    assert ended.code == 0, ended.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_run(sample, models, tmp_path_factory):
+    """Skull stripping of the sample, NIfTI included."""
+    ended = execute(sample, tmp_path_factory.mktemp("run") / "out", models, "--nifti", "--backend", "openvino")
+    assert ended.code == 0, ended.stderr
+    return ended
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """A small head study; not to be changed."""
+    return small_study(tmp_path_factory.mktemp("small") / "study")
+
+
+@pytest.fixture(scope="session")
+def small_run(small, models, tmp_path_factory):
+    """Skull stripping of the small study; its output is not to be changed."""
+    ended = execute(small, tmp_path_factory.mktemp("small run") / "out", models)
+    assert ended.code == 0, ended.stderr
+    return ended

@@ -1,0 +1,90 @@
+"""Imports point inwards: cli and apps know operators, operators know imaging, imaging knows neither SDK nor torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = ("monai", "holoscan", "torch")
+MAY_NOT_IMPORT = {
+    "imaging": {"operators", "apps", "cli", *HEAVY},
+    "operators": {"operators", "apps", "cli"},  # operators meet only in compose()
+    "apps": {"apps"},
+}
+BASE_OF_OPERATORS = "operators.step"
+LAYERS = [path for layer in MAY_NOT_IMPORT for path in sorted((ROOT / layer).rglob("*.py"))]
+MODULES = [*LAYERS, *sorted((ROOT / "cli").rglob("*.py"))]
+
+
+def named(path):
+    return str(path.relative_to(ROOT))
+
+
+def imported(source):
+    """Names of the modules that a source imports, wherever in it and whatever for."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def forbidden(path, source):
+    """Imports of a module that its layer may not have; its own application and the base of operators are its own."""
+    parts = path.relative_to(ROOT).parts
+    own = BASE_OF_OPERATORS if parts[0] == "operators" else ".".join(parts[:2])
+    return [
+        name
+        for name in imported(source)
+        if name.split(".")[0] in MAY_NOT_IMPORT[parts[0]] and not f"{name}.".startswith(f"{own}.")
+    ]
+
+
+@pytest.mark.parametrize("path", LAYERS, ids=named)
+def test_imports_point_inwards(path):
+    assert forbidden(path, path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_no_module_hides_the_standard_library(path):
+    assert path.stem not in sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_imports_are_absolute(path):
+    nodes = ast.walk(ast.parse(path.read_text()))
+
+    assert not [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "found"),
+    [
+        ("imaging/x.py", "def f():\n    import torch.nn", ["torch.nn"]),
+        ("imaging/x.py", "from monai.deploy.core import Operator", ["monai.deploy.core.Operator"]),
+        ("imaging/x.py", "import numpy, imaging.study", []),
+        ("operators/x.py", "from operators.segment import Segment", ["operators.segment.Segment"]),
+        ("operators/x.py", "from operators import segment", ["operators.segment"]),
+        ("operators/x.py", "from operators.step import Step", []),
+        ("operators/x.py", "from operators.steps import Step", ["operators.steps.Step"]),
+        ("apps/one/app.py", "from apps.two.app import CARD", ["apps.two.app.CARD"]),
+        ("apps/one/app.py", "from apps.one.app import CARD", []),
+    ],
+)
+def test_the_rule_finds_what_it_forbids_and_only_that(module, source, found):
+    assert forbidden(ROOT / module, source) == found
+
+
+def test_every_imaging_module_can_be_imported_without_sdk_and_torch():
+    modules = [f"imaging.{path.stem}" for path in sorted((ROOT / "imaging").glob("*.py")) if path.stem != "__init__"]
+    script = f"import importlib, sys\nsys.modules.update(dict.fromkeys({HEAVY}))\n" + "\n".join(
+        f"importlib.import_module({name!r})" for name in modules
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert modules
+    assert done.returncode == 0, done.stderr
