@@ -29,7 +29,12 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-i", "--input", type=Path, help="folder or file to read (HOLOSCAN_INPUT_PATH, default: input)")
     parser.add_argument("-o", "--output", type=Path, help="folder to write (HOLOSCAN_OUTPUT_PATH, default: output)")
     parser.add_argument("-m", "--model", type=Path, help="folder of models (HOLOSCAN_MODEL_PATH, default: models)")
-    parser.add_argument("-w", "--workdir", type=Path, help="folder for temporary files (HOLOSCAN_WORKDIR)")
+    parser.add_argument(
+        "-w",
+        "--workdir",
+        type=Path,
+        help="accepted as hosts pass it (HOLOSCAN_WORKDIR); results are staged in the output folder",
+    )
     parser.add_argument(
         "-l", "--log-level", type=str.upper, choices=LEVELS, help="detail of the log on standard error (default: WARN)"
     )

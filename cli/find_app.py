@@ -25,7 +25,7 @@ def find_app(app: str) -> Path:
     """Return the folder or file to run for APP: a path that exists, or the name of one of ours."""
     path = Path(app)
     if path.is_file() and path.suffix == ".py":
-        return path
+        return path.parent if path.name == "app.py" and (path.parent / "__main__.py").exists() else path
     if path.is_dir() and (path / "__main__.py").exists():
         return path
     if path.is_dir() and (path / "app.py").exists():

@@ -64,7 +64,12 @@ def _run(folder: Path, parser: argparse.ArgumentParser, rest: list[str], paths: 
     stage = open_stage(paths.output)
     _discard_on_signal(stage)
     progress = Progress(sys.stderr)
-    record = RunRecord(on_stage=progress.begin)
+
+    def begin(name: str) -> None:
+        LOG.info("%s", name)
+        progress.begin(name)
+
+    record = RunRecord(on_stage=begin)
     try:
         application = module.APPLICATION(Run(paths.input, stage.folder, paths.models, record, options))
         record.seconds["start"] = round(time.perf_counter() - started, 3)

@@ -108,10 +108,19 @@ def read_header(path: Path) -> Instance:
             offset = file.tell()
         if header.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
             offset = 0  # the whole data set is one compressed stream: only decoding tells whether it has pixels
+        _complete_identity(header)
         instance = Instance(path, header, offset if offset < path.stat().st_size else None)
         if not _is_directory(header) and not (header.get("SOPClassUID") and instance.uid):
             raise InvalidDicomError("no SOP Class UID or no SOP Instance UID")
     return instance
+
+
+def _complete_identity(header: FileDataset) -> None:
+    """Take class and instance UID from the file meta information, where they stand too (PS3.10 7.1), if need be."""
+    for keyword in ("SOPClassUID", "SOPInstanceUID"):
+        uid = header.file_meta.get(f"MediaStorage{keyword}")
+        if uid and not header.get(keyword) and not _is_directory(header):
+            setattr(header, keyword, uid)
 
 
 def _is_image(instance: Instance) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from highdicom import Volume
 
+from imaging.outcome import RefusedError
+
 PLAUSIBLE_ML = (700.0, 2200.0)
 """Brain hull of a person from about one year of age on; outside it, the image or the mask is at fault."""
 BORDER_FRACTION = 0.02
@@ -23,7 +25,11 @@ class BrainMeasurement:
 
 
 def measure_brain(mask: Volume) -> BrainMeasurement:
-    """Return volume in mL and quality flags of a (slice, row, column) bool mask."""
+    """Return volume in mL and quality flags of a (slice, row, column) bool mask; RefusedError when it is empty."""
+    if not mask.array.any():
+        raise RefusedError(
+            "A brain is needed in the selected series; none was found. Check that it shows a human head."
+        )
     volume_ml = float(np.count_nonzero(mask.array)) * math.prod(mask.spacing) / 1000
     flags = []
     low, high = PLAUSIBLE_ML

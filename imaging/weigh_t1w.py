@@ -54,6 +54,8 @@ def _physics(header: Dataset) -> list[Evidence]:
     variant = {str(value) for value in _values(header, "SequenceVariant")}
     if _number(header, "DiffusionBValue"):
         return [Evidence("diffusion-weighted", decisive=True)]
+    if header.get("AngioFlag") == "Y":
+        return [Evidence("angiography", decisive=True)]
     if "EP" in sequence:
         return [Evidence("echo-planar sequence", decisive=True)]
     if echo is None or repetition is None:
@@ -71,7 +73,7 @@ def _gradient_echo(
         return Evidence(f"gradient echo with {timing}: T2*-weighted", decisive=True)
     if prepared or inversion:
         return Evidence(f"magnetisation-prepared gradient echo with {timing}", 3.0)
-    if repetition <= 60 and (flip is None or flip >= 8):
+    if repetition <= 60 and (flip is None or flip >= 8) or flip is not None and flip >= 50:
         return Evidence(f"spoiled gradient echo with {timing}", 2.0)
     return Evidence(f"gradient echo with {timing}: proton density or unknown", -1.0)
 
@@ -82,9 +84,11 @@ def _spin_echo(repetition: float, echo: float, inversion: float | None) -> Evide
         return Evidence(f"{timing}: T2-weighted", decisive=True)
     if inversion and inversion > 1500:
         return Evidence(f"{timing}, TI {inversion:g} ms: FLAIR", decisive=True)
+    if inversion and inversion < 300:
+        return Evidence(f"{timing}, TI {inversion:g} ms: STIR", decisive=True)
     if repetition < 1200 or (inversion and repetition < 4000):
         return Evidence(f"{timing}: T1-weighted", 2.5)
-    return Evidence(f"{timing}: proton density", -1.0)
+    return Evidence(f"{timing}: proton density", decisive=True)
 
 
 def _description(header: Dataset) -> list[Evidence]:

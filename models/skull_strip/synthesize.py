@@ -24,6 +24,8 @@ from imaging.head_phantom import BRAIN_TISSUES, T1W_SIGNAL, Tissue, label_head
 
 CSF = 24
 HULL_RADIUS_MM = 5.0
+SLAB_MM = 165.0
+"""A field of view not taller than this is a slab of axial slices about the brain, not a whole head."""
 
 # Names of the groups a label belongs to, with the range of its T1w signal (white matter is about 0.85).
 T1W_RANGES: Mapping[str, tuple[float, float]] = {
@@ -200,7 +202,9 @@ class Synthesizer:
         shear = np.eye(3) + rng.normal(0, options["shear"] / 2, (3, 3)) * (1 - np.eye(3))
         flip = np.diag([1.0, 1.0, rng.choice([-1.0, 1.0])])
         matrix = torch.tensor(rotation @ scale @ shear @ flip, dtype=torch.float32, device=self.device)
-        shift = rng.uniform(-1, 1, 3) * options["translation_mm"] - np.array([22.0, 0.0, 0.0])
+        shift = rng.uniform(-1, 1, 3) * options["translation_mm"]
+        whole_head = shape[0] * spacing_mm > SLAB_MM
+        shift[0] = shift[0] - 22 if whole_head else shift[0] / 2  # with the neck, or a slab about the brain
         axes = [
             (torch.arange(n, device=self.device, dtype=torch.float32) - (n - 1) / 2) * spacing_mm + float(offset)
             for n, offset in zip(shape, shift, strict=True)
@@ -257,6 +261,12 @@ class Synthesizer:
             bases = {group: rng.uniform(*limits) for group, limits in T1W_RANGES.items()}
             if rng.random() < 0.25:  # contrast agent
                 bases["vessel"], bases["mucosa"], bases["dura"] = rng.uniform(0.9, 1.6, 3)
+            if rng.random() < 0.4:  # surface coils and spin echoes: fat far brighter than brain
+                gain = rng.uniform(1, 2.5)
+                for group in ("fat", "marrow", "skin"):
+                    bases[group] *= gain
+            if rng.random() < 0.3:  # hardly any contrast between grey and white matter
+                bases["grey"] = bases["white"] * rng.uniform(0.82, 0.98)
             if rng.random() < 0.2:  # fat saturation
                 bases["fat"], bases["marrow"] = rng.uniform(0.05, 0.35, 2)
         else:
@@ -280,7 +290,7 @@ class Synthesizer:
             image = torch.hypot(image + self._normal(image.shape) * sd, self._normal(image.shape) * sd)
         image = self._thick_slices(image, spacing_mm)
         seen = self._field_of_view(shape)
-        image = self._normalise(image * seen) ** float(np.exp(rng.normal(0, 0.2)))
+        image = self._normalise(image * seen) ** float(np.exp(rng.normal(0, 0.3)))
         return image, target * seen
 
     def _deface(self, image: Tensor, target: Tensor) -> Tensor:

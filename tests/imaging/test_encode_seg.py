@@ -105,7 +105,7 @@ def test_a_displaced_frame_is_refused(source, tmp_path, axis, shift_mm):
     seg.PerFrameFunctionalGroupsSequence[2].PlanePositionSequence[0].ImagePositionPatient[axis] += shift_mm
     path = written(seg, tmp_path)
 
-    with pytest.raises(OutputError, match="beside its source slice|is not the mask"):
+    with pytest.raises(OutputError, match=r"beside its source slice|is not the mask"):
         check_seg(path, asymmetric_mask(), source)
 
 

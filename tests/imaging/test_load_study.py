@@ -102,6 +102,20 @@ def test_an_object_without_identity_is_counted_as_damaged(keyword, tmp_path):
     assert (len(study.series), study.unreadable) == (1, SHAPE[0])
 
 
+def test_an_identity_that_stands_in_the_file_meta_information_only_is_taken_from_there(tmp_path):
+    paths = write_series(tmp_path)
+    expected = [dcmread(path).SOPInstanceUID for path in paths]
+    for path in paths:
+        dataset = dcmread(path)
+        dataset.SOPInstanceUID = dataset.SOPClassUID = ""
+        dataset.save_as(path)
+
+    series = load_study(tmp_path).series[0]
+
+    assert [instance.uid for instance in series.instances] == expected
+    assert {header.SOPClassUID for header in series.headers} == {MRImageStorage}
+
+
 @pytest.mark.parametrize("implicit", [True, False])
 def test_a_file_without_preamble_is_read(implicit, tmp_path):
     for path in write_series(tmp_path):

@@ -30,14 +30,14 @@ def volume_of(folder, policy=None):
 
 @pytest.mark.parametrize(("order", "signs"), TURNS)
 def test_each_numbering_of_the_voxels_gives_the_same_value_at_the_same_place(order, signs, tmp_path):
-    pixels, affine = turned(coded_pixels(), oblique_affine(), order, signs)
-    write_series(tmp_path, pixels, affine)
+    box = (4, 5, 7)
+    write_series(tmp_path, *turned(coded_pixels(box), oblique_affine(), order, signs))
 
     volume = volume_of(tmp_path).volume
 
-    places_mm = voxel_centres_mm(SHAPE, oblique_affine())
-    assert (value_at(volume.array, volume.affine, places_mm) == coded_pixels()).all()
-    assert volume.array.size == coded_pixels().size
+    places_mm = voxel_centres_mm(box, oblique_affine())
+    assert (value_at(volume.array, volume.affine, places_mm) == coded_pixels(box)).all()
+    assert volume.array.size == 4 * 5 * 7
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -94,7 +94,7 @@ OTHERS = {
     "projection": ({"ImageType": ["DERIVED", "PRIMARY", "PROJECTION", "MIP"]}, "Image Type says MIP/PROJECTION"),
     "phase": ({"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND"]}, "Image Type says P"),
     "map of T1": ({"ImageType": ["DERIVED", "PRIMARY", "T1MAP"]}, "Image Type says T1MAP"),
-    "subtraction": ({"ImageType": ["derived", "primary", "sub"]}, "Image Type says SUB"),
+    "subtraction": ({"ImageType": ["DERIVED", "PRIMARY", "SUB"]}, "Image Type says SUB"),
 }
 
 
@@ -175,7 +175,7 @@ def test_a_name_is_worth_half_a_point_and_is_marked_as_a_hint(description, point
     assert not any(fact.decisive for fact in hints)
 
 
-@pytest.mark.parametrize("value", ["ORIGINAL", ["ORIGINAL"], ["ORIGINAL", "PRIMARY"], "original"])
+@pytest.mark.parametrize("value", ["ORIGINAL", ["ORIGINAL"], ["ORIGINAL", "PRIMARY"]])
 def test_an_original_image_is_worth_half_a_point_however_few_values_say_so(value):
     assert weigh_t1w(header_with(ImageType=value))[0] == Evidence("original image", 0.5)
 
@@ -193,3 +193,32 @@ def test_times_that_are_no_numbers_are_no_evidence():
     header.RepetitionTime = "8"
 
     assert "cannot be confirmed" in weigh_t1w(header)[0].reason
+
+
+@pytest.mark.parametrize(
+    ("reason", "attributes"),
+    [
+        ("proton density", {"ScanningSequence": "SE", "RepetitionTime": "3000", "EchoTime": "15"}),
+        (
+            "STIR",
+            {"ScanningSequence": ["SE", "IR"], "RepetitionTime": "3500", "EchoTime": "30", "InversionTime": "150"},
+        ),
+        ("angiography", {"ScanningSequence": "GR", "RepetitionTime": "22", "EchoTime": "4", "AngioFlag": "Y"}),
+    ],
+)
+def test_a_short_echo_alone_does_not_make_a_series_t1_weighted(reason, attributes):
+    header = Dataset()
+    for keyword, value in attributes.items():
+        setattr(header, keyword, value)
+
+    decisive = [fact.reason for fact in weigh_t1w(header) if fact.decisive]
+
+    assert len(decisive) == 1
+    assert reason in decisive[0]
+
+
+def test_a_two_dimensional_spoiled_gradient_echo_with_a_large_flip_angle_is_t1_weighted():
+    header = Dataset()
+    header.ScanningSequence, header.RepetitionTime, header.EchoTime, header.FlipAngle = "GR", "250", "2.5", "70"
+
+    assert sum(fact.weight for fact in weigh_t1w(header)) > 0
