@@ -20,10 +20,11 @@ CUDA_RUNTIME = "lib/libcudart.so.13"
 
 
 def prepare_process(level: str) -> None:
-    """Make the SDK importable and quiet; call before it is imported.
+    """Make the SDK importable and quiet; call before it, or numpy, is imported.
 
     Warnings of pydicom and highdicom quote attribute values, patient names among them: they are never shown.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait by spinning: more CPU time, no faster here
     adopt_old_names()
     preload_cuda_runtime()
     os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "DEBUG" if level == "DEBUG" else "OFF")

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from cli import execute
+from cli.leave import leave
 from imaging.outcome import SuiteError
-from imaging.provenance import RESEARCH_USE
+from imaging.suite import RESEARCH_USE
 
 EXAMPLES = """\
 examples:
@@ -60,5 +61,10 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
+def entry() -> None:
+    """Run as the console script."""
+    leave(main())
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    entry()

@@ -26,9 +26,9 @@ from cli.environment import adopt_old_names, prepare_process
 from cli.lazy_torch import defer_torch
 from cli.progress import Progress
 from imaging.outcome import ExitCode, NothingEligibleError, SuiteError, UsageError
-from imaging.provenance import RESEARCH_USE
 from imaging.publish import RECORD, Stage, discard, open_stage, publish, result_names, staged
 from imaging.run_record import Run, RunRecord
+from imaging.suite import RESEARCH_USE
 
 LOG = logging.getLogger("run")
 VERSIONS = ("monai-deploy-app-sdk", "holoscan-cu13", "pydicom", "highdicom", "numpy", "scipy", "openvino", "torch")

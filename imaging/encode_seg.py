@@ -22,7 +22,8 @@ from pydicom.tag import Tag
 from pydicom.uid import SegmentationStorage
 
 from imaging.outcome import OutputError
-from imaging.provenance import SUITE, Provenance
+from imaging.provenance import Provenance
+from imaging.suite import SUITE
 from imaging.to_volume import SourceImage
 from imaging.write_common import code, item, new_object, reference, uids_of
 

@@ -13,7 +13,8 @@ from pydicom.sr.coding import Code
 from pydicom.uid import Comprehensive3DSRStorage
 
 from imaging.measure_brain import BrainMeasurement
-from imaging.provenance import RESEARCH_USE, SUITE, Provenance
+from imaging.provenance import Provenance
+from imaging.suite import RESEARCH_USE, SUITE
 from imaging.to_volume import SourceImage
 from imaging.write_common import item, new_object, reference, uids_of
 

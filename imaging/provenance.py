@@ -9,9 +9,6 @@ from pydicom.uid import UID
 
 from imaging.uids import derived_uid
 
-SUITE = "map-suite"
-RESEARCH_USE = "Research use only. Not a medical device: do not use for diagnosis or treatment."
-
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:

@@ -73,7 +73,7 @@ def _gradient_echo(
         return Evidence(f"gradient echo with {timing}: T2*-weighted", decisive=True)
     if prepared or inversion:
         return Evidence(f"magnetisation-prepared gradient echo with {timing}", 3.0)
-    if repetition <= 60 and (flip is None or flip >= 8) or flip is not None and flip >= 50:
+    if (repetition <= 60 and (flip is None or flip >= 8)) or (flip is not None and flip >= 50):
         return Evidence(f"spoiled gradient echo with {timing}", 2.0)
     return Evidence(f"gradient echo with {timing}: proton density or unknown", -1.0)
 

@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from imaging.outcome import OutputError
-from imaging.provenance import SUITE, Provenance
+from imaging.provenance import Provenance
+from imaging.suite import SUITE
 
 PATIENT_AND_STUDY = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "OtherPatientIDs",

@@ -14,8 +14,9 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element, write_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
-from imaging.provenance import RESEARCH_USE, Provenance
+from imaging.provenance import Provenance
 from imaging.publish import staged
+from imaging.suite import RESEARCH_USE
 from imaging.to_volume import SourceImage
 from imaging.write_common import code, new_object, reference, uids_of, writing
 

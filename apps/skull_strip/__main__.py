@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
+from cli.leave import leave
 from cli.run import run
 
 if __name__ == "__main__":
-    raise SystemExit(run(Path(__file__).parent))
+    leave(run(Path(__file__).parent))

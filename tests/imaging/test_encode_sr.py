@@ -4,7 +4,7 @@ from pydicom import dcmread
 from imaging.encode_seg import BRAIN_LABEL, encode_seg
 from imaging.encode_sr import encode_sr
 from imaging.measure_brain import BrainMeasurement
-from imaging.provenance import RESEARCH_USE
+from imaging.suite import RESEARCH_USE
 from imaging.write_common import save_dicom
 from tests.series_samples import (
     NAMES,
@@ -93,7 +93,7 @@ def test_the_report_references_the_first_segment_of_the_segmentation(seg_and_rep
 def test_the_report_names_the_series_it_was_measured_on(source, report):
     (series,) = items(report, "Source Series for Segmentation")
 
-    assert series.UID == source.series.uid
+    assert source.series.uid == series.UID
 
 
 def test_segmentation_and_report_share_the_tracking_uid(seg_and_report):
@@ -101,7 +101,7 @@ def test_segmentation_and_report_share_the_tracking_uid(seg_and_report):
 
     (tracking,) = items(report, "Tracking Unique Identifier")
 
-    assert tracking.UID == seg.SegmentSequence[0].TrackingUID
+    assert seg.SegmentSequence[0].TrackingUID == tracking.UID
 
 
 def test_the_evidence_is_the_segmentation_and_every_source_instance(source, seg_and_report):

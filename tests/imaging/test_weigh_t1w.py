@@ -128,7 +128,6 @@ def test_another_contrast_is_ruled_out_with_its_reason(attributes, reason):
 @pytest.mark.parametrize(
     "attributes",
     [
-        {"ScanningSequence": "SE", "RepetitionTime": "3000", "EchoTime": "15"},
         {"ScanningSequence": "GR", "RepetitionTime": "500", "EchoTime": "8", "FlipAngle": "20"},
         {"ScanningSequence": "GR", "RepetitionTime": "30", "EchoTime": "8", "FlipAngle": "5"},
     ],

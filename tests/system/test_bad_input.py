@@ -207,7 +207,7 @@ CASES = [
     Case("a multi-frame object", multi_frame, 3, "T1w head MR", "multi-frame", "Send"),
     Case("slices of two sizes", in_two_sizes, 4, "one matrix size", "mixes", "Send"),
     Case("an image of one value", of_air, 4, "contrast|more than one", "every voxel|one value", "Send|Check"),
-    Case("no brain found", network_that_finds_nothing, 4, "brain", "no voxel|No brain|empty", "Send|Check|See", TORCH),
+    Case("no brain found", network_that_finds_nothing, 4, "brain", "none was found|no voxel|empty", "Send|Check|See", TORCH),
     Case("no model", no_model, 5, "model folder", "cannot be read", "-m"),
     Case("no weights", no_weights, 5, "weights", "missing", "Restore"),
     Case("damaged weights", damaged_weights, 5, "expected", "SHA-256", "Restore"),

@@ -10,7 +10,7 @@ import pytest
 from pydicom import dcmread
 
 from imaging.model_package import sha256_of
-from imaging.provenance import RESEARCH_USE
+from imaging.suite import RESEARCH_USE
 from tests.system.command import ROOT, copy_of, execute, monai_deploy
 
 pytestmark = pytest.mark.system
