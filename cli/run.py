@@ -25,11 +25,12 @@ from cli.arguments import Paths, add_paths, parse_options, resolve_paths
 from cli.environment import adopt_old_names, prepare_process
 from cli.lazy_torch import defer_torch
 from cli.progress import Progress
-from imaging.outcome import ExitCode, NothingEligibleError, SuiteError, UsageError
+from imaging.outcome import ExitCode, NothingEligibleError, OutputError, SuiteError, UsageError
 from imaging.publish import RECORD, Stage, discard, open_stage, publish, result_names, staged
 from imaging.run_record import Run, RunRecord
 from imaging.suite import RESEARCH_USE
 
+ENDING = {signal.SIGTERM, signal.SIGINT}
 LOG = logging.getLogger("run")
 VERSIONS = ("monai-deploy-app-sdk", "holoscan-cu13", "pydicom", "highdicom", "numpy", "scipy", "openvino", "torch")
 
@@ -37,6 +38,7 @@ VERSIONS = ("monai-deploy-app-sdk", "holoscan-cu13", "pydicom", "highdicom", "nu
 def run(folder: Path, argv: Sequence[str] | None = None) -> int:
     """Run the application in a folder with command-line arguments; return the exit code (docs/outcomes.md)."""
     started = time.perf_counter()
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # before libraries start threads, which would take the signal
     arguments = list(sys.argv[1:] if argv is None else argv)
     adopt_old_names()
     parser = argparse.ArgumentParser(prog=f"monai-deploy exec {folder.name}", description=RESEARCH_USE, add_help=False)
@@ -62,7 +64,8 @@ def _run(folder: Path, parser: argparse.ArgumentParser, rest: list[str], paths: 
     parser.add_argument("-h", "--help", action="help")
     options = parse_options(parser, module.Options, rest)
     stage = open_stage(paths.output)
-    _discard_on_signal(stage)
+    publishing = threading.Lock()
+    _discard_on_signal(stage, publishing)
     progress = Progress(sys.stderr)
 
     def begin(name: str) -> None:
@@ -77,6 +80,7 @@ def _run(folder: Path, parser: argparse.ArgumentParser, rest: list[str], paths: 
         application.run()
         progress.end()
         _write_record(stage, module.CARD, application.model, record, started)
+        publishing.acquire()  # not released: from here on the results appear, whatever the host sends
         files = publish(stage)
     except BaseException:
         progress.end()
@@ -114,13 +118,13 @@ def refuse_empty_input(path: Path) -> None:
         raise NothingEligibleError(f"No DICOM file was found below {path}. Give the folder of a DICOM study with -i.")
 
 
-def _discard_on_signal(stage: Stage) -> None:
+def _discard_on_signal(stage: Stage, publishing: threading.Lock) -> None:
     """Leave nothing behind when the host ends the run: a thread waits for the signal, the graph may be busy in C++."""
-    waited_for = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
 
     def wait() -> None:
-        signal.sigwait(waited_for)
+        signal.sigwait(ENDING)
+        if not publishing.acquire(blocking=False):
+            return
         discard(stage)
         sys.stderr.write("Ended by a signal; nothing was written.\n")
         sys.stderr.flush()
@@ -147,7 +151,12 @@ def _write_record(stage: Stage, card: Any, model: Any, record: RunRecord, starte
         "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "files": result_names(stage),
     }
-    staged(stage.folder, RECORD).write_text(json.dumps(facts, indent=2) + "\n")
+    try:
+        staged(stage.folder, RECORD).write_text(json.dumps(facts, indent=2) + "\n")
+    except OSError as error:
+        raise OutputError(
+            f"The result {RECORD} cannot be written ({error.strerror}). Free space or choose another folder with -o."
+        ) from error
 
 
 def _versions() -> dict[str, str]:

@@ -166,13 +166,17 @@ def check_seg(path: Path, mask: npt.NDArray[np.bool_], source: SourceImage) -> N
     frames = bits[:count].reshape(-1, seg.Rows, seg.Columns).astype(bool)
     volume = source.volume
     inverse = np.linalg.inv(volume.affine)
+    _check_plane(seg, source)
     found = np.zeros(len(source.slices), bool)
     slices = {number: at for at, number in enumerate(source.slices)}
     for frame, groups in zip(frames, seg.PerFrameFunctionalGroupsSequence, strict=True):
         position = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
         index = inverse @ np.append(position, 1)
         nearest = round(index[0])
-        displaced_mm = float(np.linalg.norm(volume.affine[:3, :3] @ (index[:3] - [nearest, 0, 0])))
+        expected = volume.affine[:3, 3] + nearest * volume.affine[:3, 0]
+        if nearest in slices:  # positions stored with few digits: the instance's own counts, not the ideal stack
+            expected = np.array(source.series.headers[slices[nearest]].ImagePositionPatient, float)
+        displaced_mm = float(np.linalg.norm(position - expected))
         if nearest not in slices or displaced_mm > POSITION_TOLERANCE_MM:
             raise OutputError(
                 f"A frame of the written segmentation lies {displaced_mm:.3f} mm beside its source slice."
@@ -182,3 +186,14 @@ def check_seg(path: Path, mask: npt.NDArray[np.bool_], source: SourceImage) -> N
         found[slices[nearest]] = True
     if not found.all():
         raise OutputError(f"{np.count_nonzero(~found)} source slices have no frame in the written segmentation.")
+
+
+def _check_plane(seg: Dataset, source: SourceImage) -> None:
+    """Refuse frames that are turned or have other voxels than the source."""
+    shared, header = seg.SharedFunctionalGroupsSequence[0], source.series.header
+    written = [
+        *shared.PlaneOrientationSequence[0].ImageOrientationPatient,
+        *shared.PixelMeasuresSequence[0].PixelSpacing,
+    ]
+    if not np.allclose(written, [*header.ImageOrientationPatient, *header.PixelSpacing], rtol=0, atol=1e-6):
+        raise OutputError("The frames of the written segmentation are turned or scaled against the source.")

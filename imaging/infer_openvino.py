@@ -20,7 +20,12 @@ def openvino_predictor(path: Path) -> Predict:
             "OpenVINO is not installed. Install it (pip install openvino) or use --backend torch."
         ) from error
     core = openvino.Core()
-    compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    try:
+        compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    except RuntimeError as error:
+        raise ModelError(
+            f"The OpenVINO copy {path.name} cannot be read. Restore it from the release, or use --backend torch."
+        ) from error
 
     def predict(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         result = compiled(image[np.newaxis, np.newaxis])[0]

@@ -6,6 +6,7 @@ place at the end: on one file system a rename needs no space and cannot stop hal
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from imaging.outcome import OutputError
 
 STAGE = ".partial"
+DISCARDED = ".partial.discarded"
 PART = ".part"
 """Ending of staged files: hosts export whatever ends in .dcm, also from a run that was killed."""
 RECORD = "metadata.json"
@@ -42,7 +44,7 @@ def open_stage(output: Path) -> Stage:
     try:
         output.mkdir(parents=True, exist_ok=True)
         _refuse_foreign_files(output)
-        shutil.rmtree(stage.folder, ignore_errors=True)
+        discard(stage)
         stage.folder.mkdir()
         (stage.folder / "probe").write_bytes(b"\0" * 4096)
         (stage.folder / "probe").unlink()
@@ -60,22 +62,18 @@ def publish(stage: Stage) -> list[Path]:
     files = sorted(path for path in stage.folder.rglob("*") if path.is_file())
     files.sort(key=lambda path: _published(stage, path).name == RECORD)
     old = {stage.output / name for name in earlier_results(stage.output)}
-    moved: list[Path] = []
+    targets = {path: _published(stage, path) for path in files}
     try:
-        for path in files:
-            target = _published(stage, path)
+        for path, target in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
-            moved.append(target)
-        for path in old - set(moved):
-            path.unlink(missing_ok=True)
+        _remove(stage, old - set(targets.values()))
     except OSError as error:
-        for path in moved:
-            path.unlink(missing_ok=True)
+        _remove(stage, old | set(targets.values()))  # a mixture of two runs would be worse than nothing
         raise OutputError(f"The results cannot be moved into {stage.output} ({error.strerror}).") from error
     finally:
         discard(stage)
-    return moved
+    return list(targets.values())
 
 
 def result_names(stage: Stage) -> list[str]:
@@ -85,14 +83,18 @@ def result_names(stage: Stage) -> list[str]:
 
 
 def discard(stage: Stage) -> None:
-    """Remove the stage and what is in it."""
-    shutil.rmtree(stage.folder, ignore_errors=True)
+    """Remove the stage and what is in it; an operator that still writes into it fails from the rename on."""
+    discarded = stage.output / DISCARDED
+    shutil.rmtree(discarded, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        stage.folder.rename(discarded)
+    shutil.rmtree(discarded, ignore_errors=True)
 
 
 def earlier_results(output: Path) -> list[str]:
     """Return the relative paths an earlier run recorded in the folder, the record included."""
     try:
-        files = json.loads((output / RECORD).read_text())["files"]
+        files = list(json.loads((output / RECORD).read_text())["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
     safe = [str(name) for name in files if not Path(str(name)).is_absolute() and ".." not in Path(str(name)).parts]
@@ -104,12 +106,20 @@ def _published(stage: Stage, path: Path) -> Path:
     return (stage.output / path.relative_to(stage.folder)).with_name(name)
 
 
+def _remove(stage: Stage, files: set[Path]) -> None:
+    """Remove results, and the folders that are empty without them."""
+    for path in files:
+        path.unlink(missing_ok=True)
+    for folder in {path.parent for path in files} - {stage.output}:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
 def _refuse_foreign_files(output: Path) -> None:
     known = {output / name for name in earlier_results(output)}
-    staged = output / STAGE
     foreign = [
         path for path in output.rglob("*")
-        if path.is_file() and path not in known and not path.is_relative_to(staged)
+        if path.is_file() and path not in known and path.relative_to(output).parts[0] not in (STAGE, DISCARDED)
     ]  # fmt: skip
     if foreign:
         raise OutputError(

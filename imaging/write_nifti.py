@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from highdicom import Volume
 
+from imaging.outcome import OutputError
+
 
 def write_nifti(volume: Volume, path: Path) -> None:
     """Write a (slice, row, column) volume as .nii.gz at the same millimetres; bool becomes uint8."""
@@ -18,4 +20,9 @@ def write_nifti(volume: Volume, path: Path) -> None:
     image.SetDirection(directions.flatten().tolist())
     image.SetSpacing([float(size) for size in volume.spacing[::-1]])
     image.SetOrigin([float(value) for value in volume.position])
-    sitk.WriteImage(image, str(path))
+    try:
+        sitk.WriteImage(image, str(path))
+    except RuntimeError as error:  # SimpleITK does not say why
+        raise OutputError(
+            f"The result {path.name} cannot be written. Free space or choose another folder with -o."
+        ) from error

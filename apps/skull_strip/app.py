@@ -69,8 +69,8 @@ class SkullStrip(Application):
 
     def __init__(self, run: Run, *args: Any, **kwargs: Any) -> None:
         self.inputs = run
+        super().__init__(*args, **kwargs)  # first: Holoscan complains of an application that never was one
         self.model = load_model_package(run.models / CARD.model)
-        super().__init__(*args, **kwargs)
 
     def compose(self) -> None:
         run, model, options = self.inputs, self.model, self.inputs.options

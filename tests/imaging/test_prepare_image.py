@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from imaging.model_package import ModelInput
+from imaging.outcome import RefusedError
 from imaging.prepare_image import prepare_image
 from tests.phantoms import TURNS, oblique_affine, turned, voxel_centres_mm
 
@@ -55,3 +56,10 @@ def test_the_network_sees_the_same_however_the_source_is_numbered(order, signs):
 
     assert found.affine == pytest.approx(straight.affine, abs=1e-9)
     assert np.abs(found.array - straight.array).max() < 0.01  # the window comes from a sample of the voxels
+
+
+def test_an_image_without_contrast_is_refused():
+    flat = highdicom.Volume(np.full((20, 21, 22), 7, np.float32), np.diag([2.0, 2, 2, 1]), "PATIENT")
+
+    with pytest.raises(RefusedError, match="one value, 7"):
+        prepare_image(flat, ModelInput(spacing_mm=2.0, multiple=16, maximum=144))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+HOME = "/root"
 pytestmark = pytest.mark.system
 ROOT = Path(__file__).parents[2]
 PACKAGES = "python3,libgomp1,libstdc++6,libexpat1"
@@ -40,7 +41,7 @@ def debian_root(tmp_path_factory):
 def run_inside(root, *arguments):
     environment = {
         "PYTHONPATH": "/suite:/site",
-        "HOME": "/tmp",
+        "HOME": HOME,
         "PATH": "/usr/bin:/bin",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
@@ -62,9 +63,9 @@ def test_holoscan_alone_does_not_find_its_cuda_runtime_there(debian_root):
 
 
 def test_the_main_job_runs_there(debian_root):
-    made = run_inside(debian_root, "-m", "cli.main", "sample", "/tmp/study")
-    ended = run_inside(debian_root, "-m", "cli.main", "exec", "skull_strip", "-i", "/tmp/study", "-o", "/tmp/out")
+    made = run_inside(debian_root, "-m", "cli.main", "sample", f"{HOME}/study")
+    ended = run_inside(debian_root, "-m", "cli.main", "exec", "skull_strip", "-i", f"{HOME}/study", "-o", f"{HOME}/out")
 
     assert made.returncode == 0, made.stderr
     assert ended.returncode == 0, ended.stderr
-    assert (debian_root / "tmp/out/seg.dcm").exists()
+    assert (debian_root / HOME[1:] / "out/seg.dcm").exists()
