@@ -59,9 +59,11 @@ def add_dataclass(parser: argparse.ArgumentParser, options: type[Any]) -> None:
         flag, hint = f"--{item.name.replace('_', '-')}", hints[item.name]
         default = None if item.default is MISSING else item.default
         if hint is bool:
-            parser.add_argument(flag, dest=item.name, action=argparse.BooleanOptionalAction, default=default)
+            action = argparse.BooleanOptionalAction
+            parser.add_argument(flag, dest=item.name, action=action, default=default, help=item.metadata.get("help"))
         else:
-            parser.add_argument(flag, dest=item.name, choices=typing.get_args(hint) or None, default=default)
+            choices = typing.get_args(hint) or None
+            parser.add_argument(flag, dest=item.name, choices=choices, default=default, help=item.metadata.get("help"))
 
 
 def parse_options(parser: argparse.ArgumentParser, options: type[Any], argv: Sequence[str]) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from imaging.select_series import SeriesRule
 
@@ -18,3 +19,8 @@ class AppCard:
     outputs: tuple[str, ...]
     model: str  # folder below the folder of models
     rule: SeriesRule
+
+
+def option(default: bool | str, text: str) -> Any:
+    """Return a field of an application's options: its default, and what the command line says of it."""
+    return field(default=default, metadata={"help": text})

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
 
-from imaging.app_card import AppCard
+from imaging.app_card import AppCard, option
 from imaging.encode_seg import BRAIN_LABEL
 from imaging.geometry import GeometryPolicy
 from imaging.model_package import load_model_package
@@ -55,9 +55,9 @@ CARD = AppCard(
 class Options:
     """What a user may ask for."""
 
-    nifti: bool = False  # also write mask and skull-stripped image as NIfTI
-    stripped_series: bool = True  # write the skull-stripped image as a DICOM series
-    backend: Literal["auto", "torch", "openvino"] = "auto"  # library that runs the network
+    nifti: bool = option(False, "also write mask and skull-stripped image as NIfTI")
+    stripped_series: bool = option(True, "write the skull-stripped image as a DICOM series")
+    backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the network")
 
 
 class SkullStrip(Application):

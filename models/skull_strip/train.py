@@ -111,7 +111,8 @@ def train(recipe: dict[str, Any], label_maps: Path, work: Path, device: str, min
         stage = recipe["stage"][number]
         first = at["step"] if number == at["stage"] else 0
         seed = recipe["seed"] + 1_000_003 * number + first
-        draws = Synthesizer(trained_on, recipe["synthesis"], seed, device).stream(stage["shapes"], stage["spacing_mm"])
+        options = {**recipe["synthesis"], **stage.get("synthesis", {})}
+        draws = Synthesizer(trained_on, options, seed, device).stream(stage["shapes"], stage["spacing_mm"])
         losses: list[float] = []
         started = time.monotonic()
         for step in range(first, stage["steps"]):
