@@ -25,7 +25,7 @@ from imaging.outcome import OutputError
 from imaging.provenance import Provenance
 from imaging.suite import SUITE
 from imaging.to_volume import SourceImage
-from imaging.write_common import code, item, new_object, reference, uids_of
+from imaging.write_common import code, decimal_strings, item, new_object, reference, uids_of
 
 BRAIN = Code("12738006", "SCT", "Brain")
 POSITION_TOLERANCE_MM = 1e-3
@@ -120,13 +120,13 @@ def _segment(label: SegmentLabel, provenance: Provenance, source: Dataset, uids:
 def _shared_groups(source: SourceImage) -> Dataset:
     header, spacing_mm = source.series.header, source.volume.spacing[0]
     measures = item(
-        SliceThickness=header.get("SliceThickness") or f"{spacing_mm:.6g}",
-        SpacingBetweenSlices=f"{spacing_mm:.10g}",
-        PixelSpacing=header.PixelSpacing,
+        SliceThickness=decimal_strings(header.get("SliceThickness") or spacing_mm),
+        SpacingBetweenSlices=decimal_strings(spacing_mm),
+        PixelSpacing=decimal_strings(header.PixelSpacing),
     )
     return item(
         PixelMeasuresSequence=[measures],
-        PlaneOrientationSequence=[item(ImageOrientationPatient=header.ImageOrientationPatient)],
+        PlaneOrientationSequence=[item(ImageOrientationPatient=decimal_strings(header.ImageOrientationPatient))],
         SegmentIdentificationSequence=[item(ReferencedSegmentNumber=1)],
     )
 
@@ -138,7 +138,7 @@ def _frame_groups(header: Dataset, at: int) -> Dataset:
     return item(
         DerivationImageSequence=[item(SourceImageSequence=[image], DerivationCodeSequence=[_SEGMENTATION])],
         FrameContentSequence=[item(DimensionIndexValues=[1, at + 1])],
-        PlanePositionSequence=[item(ImagePositionPatient=header.ImagePositionPatient)],
+        PlanePositionSequence=[item(ImagePositionPatient=decimal_strings(header.ImagePositionPatient))],
     )
 
 

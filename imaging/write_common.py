@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,13 +12,14 @@ from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.valuerep import format_number_as_ds
 
 from imaging.outcome import OutputError
 from imaging.provenance import Provenance
 from imaging.suite import SUITE
 
 PATIENT_AND_STUDY = (
-    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "OtherPatientIDs",
+    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex",
     "PatientAge", "PatientSize", "PatientWeight", "EthnicGroup",
     "StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription", "AccessionNumber",
     "ReferringPhysicianName",
@@ -30,6 +32,7 @@ TYPE_2 = (
 """Those of them that must be there and may be empty."""
 SERIES_NUMBERS = {"SEG": 1, "SR": 2, "MR": 3}
 """Last two digits of the Series Number of each kind of output."""
+AGE = re.compile(r"\d{3}[DWMY]")
 LARGEST_SOURCE_NUMBER = 20_000_000
 
 
@@ -40,8 +43,31 @@ def copy_patient_and_study(target: Dataset, source: Dataset) -> None:
     elif "SpecificCharacterSet" in target:
         del target.SpecificCharacterSet
     for keyword in PATIENT_AND_STUDY:
-        if keyword in source:
-            target[keyword] = source[keyword]
+        copy_attribute(target, source, keyword)
+
+
+def copy_attribute(target: Dataset, source: Dataset, keyword: str) -> None:
+    """Copy an attribute that the source has; decimal strings get at most 16 characters, an age of no form is left out.
+
+    Both are found in real headers and make an object invalid (PS3.5 6.2).
+    """
+    if keyword not in source:
+        return
+    element = source[keyword]
+    if element.VR == "DS" and not element.is_empty:
+        setattr(target, keyword, decimal_strings(element.value))
+    elif element.VR != "AS" or AGE.fullmatch(str(element.value)):
+        target[keyword] = element
+
+
+def decimal_strings(value: Any) -> list[str]:
+    """Return one or more numbers as decimal strings of at most 16 characters.
+
+    >>> decimal_strings([0.666666686534882, -1.5])
+    ['0.66666668653488', '-1.5']
+    """
+    numbers = [value] if isinstance(value, str | float | int) else list(value)
+    return [format_number_as_ds(float(number)) for number in numbers]
 
 
 def series_number(source: Dataset, kind: str) -> int:

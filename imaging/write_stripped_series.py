@@ -19,7 +19,7 @@ from imaging.provenance import Provenance
 from imaging.publish import staged
 from imaging.suite import RESEARCH_USE
 from imaging.to_volume import SourceImage
-from imaging.write_common import code, new_object, reference, uids_of, writing
+from imaging.write_common import code, copy_attribute, new_object, reference, uids_of, writing
 
 SHARED = (
     "SeriesDate", "SeriesTime", "BodyPartExamined", "PatientPosition", "Laterality", "ProtocolName",
@@ -67,8 +67,7 @@ def write_stripped_series(
 def _shared_attributes(source: Dataset, provenance: Provenance, uids: Sequence[str]) -> Dataset:
     shared = new_object(source, MRImageStorage, "MR", "Skull-stripped", provenance, uids)
     for keyword in SHARED:
-        if keyword in source:
-            shared[keyword] = source[keyword]
+        copy_attribute(shared, source, keyword)
     for keyword in TYPE_2_OF_IMAGE:
         if keyword not in shared:
             setattr(shared, keyword, None)
@@ -76,6 +75,10 @@ def _shared_attributes(source: Dataset, provenance: Provenance, uids: Sequence[s
         shared.ScanningSequence = "RM"  # research mode: the source does not say
     if not shared.get("SequenceVariant"):
         shared.SequenceVariant = "NONE"
+    if "IR" in shared.ScanningSequence and "InversionTime" not in shared:
+        shared.InversionTime = None
+    if not shared.get("BodyPartExamined"):
+        shared.BodyPartExamined = "BRAIN"  # nothing else is left in the image
     shared.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     shared.DerivationDescription = f"Brain kept by {provenance.algorithm}, rest set to 0"
     shared.ImageComments = RESEARCH_USE
@@ -86,8 +89,7 @@ def _shared_attributes(source: Dataset, provenance: Provenance, uids: Sequence[s
 def _instance_attributes(header: Dataset, provenance: Provenance) -> Dataset:
     dataset = Dataset()
     for keyword in PER_INSTANCE:
-        if keyword in header:
-            dataset[keyword] = header[keyword]
+        copy_attribute(dataset, header, keyword)
     if "InstanceNumber" not in dataset:
         dataset.InstanceNumber = None
     dataset.SOPInstanceUID = provenance.uid("stripped", [str(header.SOPInstanceUID)])
