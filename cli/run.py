@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -60,6 +61,7 @@ def _run(folder: Path, parser: argparse.ArgumentParser, rest: list[str], paths: 
     helping = any(item in ("-h", "--help") for item in rest)
     if not helping:
         refuse_empty_input(paths.input)
+    first_header_cpu_s = round(time.process_time(), 3)
     module = load_app(folder)
     parser.add_argument("-h", "--help", action="help")
     options = parse_options(parser, module.Options, rest)
@@ -72,7 +74,7 @@ def _run(folder: Path, parser: argparse.ArgumentParser, rest: list[str], paths: 
         LOG.info("%s", name)
         progress.begin(name)
 
-    record = RunRecord(on_stage=begin)
+    record = RunRecord(on_stage=begin, first_header_cpu_s=first_header_cpu_s)
     try:
         application = module.APPLICATION(Run(paths.input, stage.folder, paths.models, record, options))
         record.seconds["start"] = round(time.perf_counter() - started, 3)
@@ -109,13 +111,17 @@ def load_app(folder: Path) -> ModuleType:
 
 
 def refuse_empty_input(path: Path) -> None:
-    """Find one DICOM header before anything slow is imported; UsageError or NothingEligibleError when there is none."""
-    from imaging.load_study import looks_like_dicom, regular_files
+    """Read one DICOM header before anything slow is imported; UsageError or NothingEligibleError when there is none."""
+    from imaging.load_study import DAMAGE, looks_like_dicom, read_header, regular_files
 
     if not path.exists():
         raise UsageError(f"The input folder does not exist: {path}. Give an existing folder with -i.")
-    if not any(looks_like_dicom(file) for file in regular_files(path)):
-        raise NothingEligibleError(f"No DICOM file was found below {path}. Give the folder of a DICOM study with -i.")
+    for file in regular_files(path):
+        if looks_like_dicom(file):
+            with contextlib.suppress(*DAMAGE):
+                read_header(file)
+                return
+    raise NothingEligibleError(f"No DICOM file was found below {path}. Give the folder of a DICOM study with -i.")
 
 
 def _discard_on_signal(stage: Stage, publishing: threading.Lock) -> None:
@@ -148,6 +154,7 @@ def _write_record(stage: Stage, card: Any, model: Any, record: RunRecord, starte
         "versions": {"python": platform.python_version(), **_versions()},
         "seconds": {**record.seconds, "total": round(time.perf_counter() - started, 3)},
         "cpu_seconds": {**record.cpu_seconds, "total": round(time.process_time(), 3)},
+        "first_header_cpu_s": record.first_header_cpu_s,
         "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "files": result_names(stage),
     }

@@ -17,6 +17,7 @@ class RunRecord:
     on_stage: Callable[[str], None] = lambda _name: None  # called when a stage begins
     seconds: dict[str, float] = field(default_factory=dict)
     cpu_seconds: dict[str, float] = field(default_factory=dict)
+    first_header_cpu_s: float = 0.0  # CPU time from the start of the process until a DICOM header was read
     device: str = ""
     notes: list[str] = field(default_factory=list)  # what a user should know: fallbacks, quality flags
     results: dict[str, Any] = field(default_factory=dict)

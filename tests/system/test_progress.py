@@ -34,3 +34,7 @@ def test_a_terminal_shows_each_stage_and_clears_its_line(small, models, tmp_path
 def test_nothing_but_the_summary_is_said_where_there_is_no_terminal(small_run):
     assert small_run.stderr == ""
     assert small_run.stdout.count("\n") == 1
+
+
+def test_the_first_header_is_read_within_one_second_of_cpu_time(small_run):
+    assert 0 < small_run.record["first_header_cpu_s"] < 1
