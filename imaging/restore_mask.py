@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from highdicom import Volume
+from highdicom import PadModes, Volume
 
-from imaging.resample import resample
+from imaging.resample import parallel_axes, resample
 
 
 def restore_mask(logits: Volume, source: Volume, *, threshold: float = 0.5) -> Volume:
@@ -16,5 +16,21 @@ def restore_mask(logits: Volume, source: Volume, *, threshold: float = 0.5) -> V
     """
     with np.errstate(over="ignore"):
         probability = 1 / (1 + np.exp(-logits.array.astype(np.float32)))
-    on_source = resample(logits.with_array(probability), source.get_geometry())
+    on_source = resample(_within_view(logits.with_array(probability), source), source.get_geometry())
     return source.with_array(on_source.array > threshold)
+
+
+def _within_view(volume: Volume, source: Volume) -> Volume:
+    """Return the part of a volume whose voxel centres lie in the source's field of view, its border repeated once.
+
+    Beyond the field of view the network saw nothing and says background: that must not pull the outermost slices down.
+    """
+    voxels = np.linalg.inv(source.affine) @ volume.affine
+    kept, repeated = [], []
+    for axis, source_axis in enumerate(parallel_axes(voxels[:3, :3])):
+        at = voxels[source_axis, axis] * np.arange(volume.shape[axis]) + voxels[source_axis, 3]
+        inside = np.flatnonzero((at >= -0.5) & (at <= source.shape[source_axis] - 0.5))
+        first, last = (int(inside[0]), int(inside[-1])) if inside.size else (0, volume.shape[axis] - 1)
+        kept.append(slice(first, last + 1))
+        repeated.append([int(first > 0), int(last < volume.shape[axis] - 1)])
+    return volume[tuple(kept)].pad(repeated, mode=PadModes.EDGE)

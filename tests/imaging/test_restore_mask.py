@@ -2,7 +2,7 @@ import highdicom
 import numpy as np
 import pytest
 
-from imaging.resample import model_geometry
+from imaging.resample import model_geometry, resample
 from imaging.restore_mask import restore_mask
 from tests.phantoms import TURNS, oblique_affine, turned, voxel_centres_mm
 
@@ -72,3 +72,13 @@ def test_where_the_network_did_not_look_is_background():
     middle_mm = (AFFINE @ [*(np.array(SHAPE) - 1) / 2, 1])[:3]
     off_mm = (voxel_centres_mm(SHAPE, AFFINE) - middle_mm) @ (AFFINE[:3, :3] / mask.spacing)
     assert (mask.array == (np.abs(off_mm) <= 8.0001).all(axis=-1)).all()
+
+
+def test_background_beyond_the_field_of_view_does_not_eat_the_outermost_slices():
+    """A slab all of brain: outside it the network says background, as it saw nothing there."""
+    slab = highdicom.Volume(np.zeros((7, 30, 34), np.float32), np.diag([3.0, 1.5, 1.25, 1]), "PATIENT")
+    grid = model_geometry(slab, 2.0, 16, 144)
+    inside = resample(slab.with_array(np.ones(slab.shape, np.float32)), grid).array > 0
+    seen = highdicom.Volume(np.where(inside, 6, -6).astype(np.float32), grid.affine, "PATIENT")
+
+    assert restore_mask(seen, slab).array.all()
