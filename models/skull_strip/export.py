@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 import openvino
 import torch
+from openvino import opset13 as ops
 
 from models.skull_strip.train import RECIPE, build_network
 
 FOLDER = Path(__file__).parent
 EXAMPLE_SHAPE = (96, 112, 96)
 OTHER_SHAPE = (80, 96, 112)
-TOLERANCE = 0.02
+TOLERANCE = 1e-3
 """Largest difference of a logit between TorchScript and OpenVINO on noise, where logits are of the order of 10."""
 
 
@@ -43,11 +44,47 @@ def export(work: Path, folder: Path, version: str) -> None:
     frozen = torch.jit.freeze(torch.jit.load(str(folder / "model.ts")).eval())
     copy = openvino.convert_model(frozen, example_input=example)
     copy.reshape([1, 1, -1, -1, -1])
+    average_exactly(copy)
     openvino.save_model(copy, folder / "model.xml", compress_to_fp16=False)
     compare(folder)
     (folder / "metadata.json").write_text(json.dumps(describe(folder, recipe, state["at"], version), indent=2) + "\n")
     shutil.copy(work / "log.csv", folder / "training_log.csv")
     plot_curve(folder / "training_log.csv", folder / "training_curve.png")
+
+
+def average_exactly(model: openvino.Model) -> None:
+    """Replace instance normalisation by operations that lose no digits.
+
+    OpenVINO sums a million float32 values one after the other there, which moves logits by hundredths. As products
+    with a vector of ones along one axis after the other, the sums agree with those of torch.
+    """
+    for operation in model.get_ops():
+        if operation.get_type_name() != "MVN":
+            continue
+        image, epsilon = operation.input_value(0), np.float32(operation.get_attributes()["eps"])
+        centred = ops.subtract(image, _mean_of(image, image))
+        variance = _mean_of(ops.multiply(centred, centred).output(0), image)
+        result = ops.divide(centred, ops.sqrt(ops.add(variance, ops.constant(epsilon))))
+        for reader in operation.output(0).get_target_inputs():
+            reader.replace_source_output(result.output(0))
+    model.validate_nodes_and_infer_types()
+
+
+def _mean_of(values: openvino.Output, image: openvino.Output) -> openvino.Node:
+    """Return the mean of each channel, (1, channels, 1, 1, 1)."""
+    shape = ops.shape_of(image)
+    channels = ops.gather(shape, _integers(1), ops.constant(np.int64(0)))
+    one = ops.constant(np.ones((1, 1), np.float32))
+    for axis in (4, 3, 2):
+        size = ops.gather(shape, _integers(axis), ops.constant(np.int64(0)))
+        rows = ops.reshape(values, ops.concat([channels, _integers(-1), size], 0), special_zero=False)
+        ones = ops.broadcast(one, ops.concat([size, _integers(1)], 0))
+        values = ops.divide(ops.matmul(rows, ones, transpose_a=False, transpose_b=False), ops.convert(size, "f32"))
+    return ops.reshape(values, ops.concat([_integers(1), channels, _integers(1, 1, 1)], 0), special_zero=False)
+
+
+def _integers(*numbers: int) -> openvino.Node:
+    return ops.constant(np.array(numbers, np.int64))
 
 
 def compare(folder: Path) -> None:
