@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +22,17 @@ def openvino_predictor(path: Path) -> Predict:
         ) from error
     core = openvino.Core()
     try:
-        compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        model = core.read_model(path)
     except RuntimeError as error:
         raise ModelError(
             f"The OpenVINO copy {path.name} cannot be read. Restore it from the release, or use --backend torch."
         ) from error
+    compiled: dict[tuple[int, ...], Any] = {}
 
     def predict(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        result = compiled(image[np.newaxis, np.newaxis])[0]
-        return np.asarray(result[0, 0], np.float32)
+        if image.shape not in compiled:  # faster than one network for all shapes
+            model.reshape([1, 1, *image.shape])
+            compiled[image.shape] = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        return np.asarray(compiled[image.shape](image[np.newaxis, np.newaxis])[0][0, 0], np.float32)
 
     return predict

@@ -55,8 +55,8 @@ def export(work: Path, folder: Path, version: str) -> None:
 def average_exactly(model: openvino.Model) -> None:
     """Replace instance normalisation by operations that lose no digits.
 
-    OpenVINO sums a million float32 values one after the other there, which moves logits by hundredths. As products
-    with a vector of ones along one axis after the other, the sums agree with those of torch.
+    OpenVINO averages a million float32 values in one go there, which moves logits by hundredths. Averaged along one
+    axis after the other, with a reshape between that keeps them apart, they agree with those of torch.
     """
     for operation in model.get_ops():
         if operation.get_type_name() != "MVN":
@@ -74,12 +74,10 @@ def _mean_of(values: openvino.Output, image: openvino.Output) -> openvino.Node:
     """Return the mean of each channel, (1, channels, 1, 1, 1)."""
     shape = ops.shape_of(image)
     channels = ops.gather(shape, _integers(1), ops.constant(np.int64(0)))
-    one = ops.constant(np.ones((1, 1), np.float32))
     for axis in (4, 3, 2):
         size = ops.gather(shape, _integers(axis), ops.constant(np.int64(0)))
         rows = ops.reshape(values, ops.concat([channels, _integers(-1), size], 0), special_zero=False)
-        ones = ops.broadcast(one, ops.concat([size, _integers(1)], 0))
-        values = ops.divide(ops.matmul(rows, ones, transpose_a=False, transpose_b=False), ops.convert(size, "f32"))
+        values = ops.reduce_mean(rows, _integers(2), keep_dims=True)
     return ops.reshape(values, ops.concat([_integers(1), channels, _integers(1, 1, 1)], 0), special_zero=False)
 
 
