@@ -71,7 +71,10 @@ def read_stages(out: Path) -> dict[str, Any]:
     for path in (out / name for name in STAGE_FILES):
         if path.exists():
             record = json.loads(path.read_text())
-            return {key: record.get(key, {}) for key in ("seconds", "cpu_seconds")}
+            stages = {key: dict(record.get(key, {})) for key in ("seconds", "cpu_seconds")}
+            for seconds in stages.values():
+                seconds.pop("total", None)  # the app's own sum
+            return stages
     return {"seconds": {}, "cpu_seconds": {}}
 
 
