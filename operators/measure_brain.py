@@ -1,4 +1,4 @@
-"""Operator: mask -> brain volume and quality flags."""
+"""Operator: mask and source image -> brain volume and quality flags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ class MeasureBrain(Step):
 
     def setup(self, spec: OperatorSpec) -> None:
         spec.input("mask")
+        spec.input("source")
         spec.output("measurement")
 
     def step(self, op_input: Any, op_output: Any) -> None:
-        op_output.emit(measure_brain(op_input.receive("mask")), "measurement")
+        mask, source = op_input.receive("mask"), op_input.receive("source")
+        op_output.emit(measure_brain(mask, source.volume), "measurement")
