@@ -11,7 +11,7 @@ from typing import NoReturn
 def leave(code: int) -> NoReturn:
     """Exit with a code after flushing the streams, without tearing down the graph and its libraries.
 
-    Results are published by then and nothing is left to do; the teardown alone takes half a second of CPU time.
+    Results are published by then and nothing is left to do; the teardown alone would cost CPU time.
     """
     logging.shutdown()
     sys.stdout.flush()

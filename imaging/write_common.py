@@ -16,6 +16,7 @@ from pydicom.valuerep import format_number_as_ds
 
 from imaging.outcome import OutputError
 from imaging.provenance import Provenance
+from imaging.study import integer
 from imaging.suite import SUITE
 
 PATIENT_AND_STUDY = (
@@ -76,7 +77,7 @@ def series_number(source: Dataset, kind: str) -> int:
     >>> series_number(Dataset(), "SEG")
     1
     """
-    number = int(source.get("SeriesNumber") or 0)
+    number = integer(source, "SeriesNumber") or 0
     return (number if 0 <= number <= LARGEST_SOURCE_NUMBER else 0) * 100 + SERIES_NUMBERS[kind]
 
 

@@ -22,4 +22,7 @@ class LoadStudy(Step):
         spec.output("study")
 
     def step(self, op_input: Any, op_output: Any) -> None:
-        op_output.emit(load_study(self.folder), "study")
+        study = load_study(self.folder)
+        if study.unreadable:
+            self.record.notes.append(f"{study.unreadable} damaged DICOM files in the input were passed over")
+        op_output.emit(study, "study")

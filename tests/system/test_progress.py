@@ -2,11 +2,12 @@
 
 import os
 import pty
+import shutil
 import subprocess
 
 import pytest
 
-from tests.system.command import COMMAND, ROOT, environment
+from tests.system.command import COMMAND, ROOT, environment, execute
 
 pytestmark = pytest.mark.system
 
@@ -38,3 +39,15 @@ def test_nothing_but_the_summary_is_said_where_there_is_no_terminal(small_run):
 
 def test_the_first_header_is_read_within_one_second_of_cpu_time(small_run):
     assert 0 < small_run.record["first_header_cpu_s"] < 1
+
+
+def test_a_damaged_file_beside_the_series_is_said(small, models, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(small, study)
+    (study / "damaged.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\x08\0\x05\0CS")
+
+    ended = execute(study, tmp_path / "out", models)
+
+    assert ended.code == 0
+    assert "1 damaged DICOM files" in ended.stdout
+    assert any("damaged" in flag for flag in ended.record["flags"])
