@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
@@ -18,37 +18,84 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+class Reason(StrEnum):
+    """Why a run did not succeed, in one word for machines; the message says it for people."""
+
+    INTERNAL = "internal"
+    TERMINATED = "terminated"
+    USAGE = "usage"
+    MODEL = "model"
+    OUTPUT = "output"
+    NO_DICOM = "no_dicom"  # nothing below the input folder is a DICOM image
+    NO_MATCH = "no_match"  # images, but none the application works on
+    # the stack is not a volume
+    TOO_FEW_SLICES = "too_few_slices"
+    MIXED_STACKS = "mixed_stacks"  # sizes, spacings, orientations or frames of reference that no split explains
+    SAME_POSITION = "same_position"  # several different slices at one position, and no attribute tells them apart
+    MISSING_SLICE = "missing_slice"
+    UNEVEN_SPACING = "uneven_spacing"
+    TILT = "tilt"
+    NO_GEOMETRY = "no_geometry"  # position, orientation or pixel spacing absent
+    BAD_GEOMETRY = "bad_geometry"  # ... or no usable numbers
+    CONCATENATION = "concatenation"  # one multi-frame image in several instances
+    NO_CONTRAST = "no_contrast"
+    # the pixels cannot be had
+    NO_PIXELS = "no_pixels"
+    PIXELS_CUT_SHORT = "pixels_cut_short"
+    UNDECODABLE = "undecodable"
+    VIDEO = "video"
+    PHOTOMETRIC = "photometric"  # colour, or MONOCHROME1 where inverting would be a guess
+    BAD_SIZE = "bad_size"  # Rows, Columns or Bits that no image has
+    BAD_RESCALE = "bad_rescale"
+    NOT_FINITE = "not_finite"
+    # the result is no result
+    EMPTY_RESULT = "empty_result"
+
+
 class SuiteError(Exception):
     """A handled end of a run: its message says what was needed, what was found and what to do."""
 
     exit_code = ExitCode.INTERNAL
+    outcome = "failed"
+    usual_reason = Reason.INTERNAL
+
+    def __init__(self, message: str, reason: Reason | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason or self.usual_reason
 
 
 class UsageError(SuiteError):
     """The command itself is wrong: a missing folder, an unknown application or option."""
 
     exit_code = ExitCode.USAGE
+    usual_reason = Reason.USAGE
 
 
 class NothingEligibleError(SuiteError):
     """The input holds nothing the application could work on."""
 
     exit_code = ExitCode.NOTHING_ELIGIBLE
+    outcome = "nothing_eligible"
+    usual_reason = Reason.NO_MATCH
 
 
 class RefusedError(SuiteError):
     """The selected series cannot be turned into a right volume: its geometry or its pixels are at fault."""
 
     exit_code = ExitCode.REFUSED
+    outcome = "refused"
+    usual_reason = Reason.BAD_GEOMETRY
 
 
 class ModelError(SuiteError):
     """The model is missing, damaged or not the one its metadata describes."""
 
     exit_code = ExitCode.MODEL
+    usual_reason = Reason.MODEL
 
 
 class OutputError(SuiteError):
     """The results cannot be written, or what was written is not what was computed."""
 
     exit_code = ExitCode.OUTPUT
+    usual_reason = Reason.OUTPUT

@@ -1,4 +1,4 @@
-"""DICOM instances and series as found in a folder: headers only, pixels stay on disk."""
+"""DICOM instances, frames and series as found in a folder: headers only, pixels stay on disk."""
 
 from __future__ import annotations
 
@@ -22,6 +22,40 @@ class Instance:
     def uid(self) -> str:
         """SOP Instance UID."""
         return str(self.header.get("SOPInstanceUID", ""))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image plane: a single-frame instance, or one frame of a multi-frame instance."""
+
+    instance: Instance
+    number: int  # within its instance, from 0
+    header: Dataset  # of a multi-frame instance: its functional groups (PS3.3 C.7.6.16) written as plain attributes
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Frames of one series that can make one volume, and what tells them from the other stacks of the series."""
+
+    series: Series
+    frames: tuple[Frame, ...]
+    traits: tuple[str, ...] = ()  # "b = 800 s/mm2", "echo time 4.6 ms": empty when the series is one stack
+
+    @property
+    def header(self) -> Dataset:
+        """Header of the first frame, for the attributes all frames share."""
+        return self.frames[0].header
+
+    @cached_property
+    def headers(self) -> tuple[Dataset, ...]:
+        """Header of each frame."""
+        return tuple(frame.header for frame in self.frames)
+
+    def __str__(self) -> str:
+        """Facts without a patient: number, modality, frames, traits."""
+        number = self.series.number
+        facts = [self.series.modality or "no modality", f"{len(self.frames)} slices", *self.traits]
+        return f"series {number if number is not None else '(no number)'} ({', '.join(facts)})"
 
 
 @dataclass(frozen=True)
