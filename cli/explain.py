@@ -47,5 +47,5 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(f"{module.CARD.name} needs a {module.CARD.rule.title}. Found {study.counts()}.\n")
         for place, verdict in enumerate(verdicts):
             word = "TAKEN" if taken and place == 0 else "passed over" if verdict.eligible else "refused"
-            sys.stdout.write(f"  {word:12} {verdict.score:6.2f}  {verdict.series}: {'; '.join(verdict.reasons)}\n")
+            sys.stdout.write(f"  {word:12} {verdict.score:6.2f}  {verdict.stack}: {'; '.join(verdict.reasons)}\n")
     return int(ExitCode.DONE if taken else ExitCode.NOTHING_ELIGIBLE)

@@ -1,17 +1,22 @@
-"""Pixels of one instance as float32 in the unit its rescale attributes define."""
+"""Pixels of one frame as float32 in the unit its rescale attributes define."""
 
 from __future__ import annotations
 
+import os
 import warnings
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MPEGTransferSyntaxes
 
 from imaging.load_study import DAMAGE
-from imaging.outcome import RefusedError
-from imaging.study import Instance, integer
+from imaging.outcome import Reason, RefusedError
+from imaging.study import Frame, integer
 
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
@@ -19,99 +24,134 @@ EXPLICIT_VRS = (b"OB", b"OW", b"UN")
 """Files may state another transfer syntax than they use. As a length, which is even, none of these can be read."""
 MAX_PIXELS = 2**28
 """Larger images than 16384 x 16384 are refused before anything is allocated."""
+MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+"""Both hold the same modality values; the first asks a display to invert them (PS3.3 C.7.6.3.1.2)."""
 
 
-def decode_pixels(instance: Instance) -> npt.NDArray[np.float32]:
+def decode_frame(frame: Frame) -> npt.NDArray[np.float32]:
     """Return (row, column) float32 values after the Modality LUT (PS3.3 C.11.1): slope * stored + intercept.
 
     Raises RefusedError when the pixels are missing, cut short, in colour, or in a syntax that cannot be decoded.
     """
-    header = instance.header
-    rows, columns = int(_number(instance, "Rows")), int(_number(instance, "Columns"))
-    if instance.pixel_offset is None:
-        raise RefusedError(_because(instance, "it has no Pixel Data"))
-    if rows * columns > MAX_PIXELS or rows * columns == 0:
-        raise RefusedError(_because(instance, f"it claims {rows} x {columns} pixels"))
-    if _number(instance, "SamplesPerPixel", 1) != 1 or header.get("PhotometricInterpretation") != "MONOCHROME2":
-        raise RefusedError(
-            _because(instance, f"its pixels are {header.get('PhotometricInterpretation')}, not MONOCHROME2")
-        )
-    if _number(instance, "NumberOfFrames", 1) != 1:
-        raise RefusedError(_because(instance, f"it holds {header.NumberOfFrames} frames in one object"))
-    syntax = header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
-    stored = _native(instance, rows, columns) if syntax in NATIVE else _decoded(instance)
+    rows, columns = int(_number(frame, "Rows")), int(_number(frame, "Columns"))
+    _refuse_unusable(frame, rows, columns)
+    syntax = _syntax(frame)
+    stored = _native(frame, rows, columns) if syntax in NATIVE else _decoded(frame, rows * columns)
     if stored.shape != (rows, columns):
-        raise RefusedError(_because(instance, f"it decodes to {stored.shape}, not {(rows, columns)}"))
-    return _rescaled(stored, instance)
+        raise _refusal(frame, f"it decodes to {stored.shape}, not {(rows, columns)}", Reason.BAD_SIZE)
+    return _rescaled(stored, frame)
 
 
-def _native(instance: Instance, rows: int, columns: int) -> npt.NDArray[np.generic]:
+def _refuse_unusable(frame: Frame, rows: int, columns: int) -> None:
+    """Refuse what a header alone tells: nothing has been allocated yet."""
+    if frame.instance.pixel_offset is None:
+        raise _refusal(frame, "it has no Pixel Data", Reason.NO_PIXELS)
+    if rows * columns > MAX_PIXELS or min(rows, columns) <= 0:
+        raise _refusal(frame, f"it claims {rows} x {columns} pixels", Reason.BAD_SIZE)
+    photometric = frame.header.get("PhotometricInterpretation")
+    if _number(frame, "SamplesPerPixel", 1) != 1 or photometric not in MONOCHROME:
+        raise _refusal(frame, f"its pixels are {photometric}, not MONOCHROME2", Reason.PHOTOMETRIC)
+    if _syntax(frame) in MPEGTransferSyntaxes:
+        raise _refusal(frame, f"it is a video ({_syntax(frame).name})", Reason.VIDEO)
+    if frame.header.get("ModalityLUTSequence"):
+        raise _refusal(frame, "its values follow a Modality LUT, not a slope and intercept", Reason.BAD_RESCALE)
+
+
+def _syntax(frame: Frame) -> UID:
+    return UID(frame.instance.header.file_meta.get("TransferSyntaxUID") or ImplicitVRLittleEndian)
+
+
+def _native(frame: Frame, rows: int, columns: int) -> npt.NDArray[np.generic]:
     """Read uncompressed little-endian pixels straight from the file."""
-    bits = int(_number(instance, "BitsAllocated"))
+    bits = int(_number(frame, "BitsAllocated"))
     if bits not in (8, 16, 32):
-        return _decoded(instance)
-    dtype = np.dtype(f"<{'i' if _number(instance, 'PixelRepresentation', 0) else 'u'}{bits // 8}")
+        return _decoded(frame, rows * columns)
+    dtype = np.dtype(f"<{'i' if _number(frame, 'PixelRepresentation', 0) else 'u'}{bits // 8}")
     needed = rows * columns * dtype.itemsize
-    with instance.path.open("rb") as file:
-        file.seek(instance.pixel_offset or 0)
+    with frame.instance.path.open("rb") as file:
+        file.seek(frame.instance.pixel_offset or 0)
         element = file.read(8)
         if element[4:6] in EXPLICIT_VRS:
             element += file.read(4)
+        if element[:4] != PIXEL_DATA:
+            return _decoded(frame, rows * columns)  # Float or Double Float Pixel Data
+        start = frame.number * needed
+        there = os.fstat(file.fileno()).st_size - file.tell()
+        found = max(0, min(there, int.from_bytes(element[-4:], "little")) - start)
+        if found < needed:
+            reason = f"its pixels are cut short: {found} of {needed} bytes"
+            raise _refusal(frame, reason, Reason.PIXELS_CUT_SHORT)
+        file.seek(start, os.SEEK_CUR)
         pixels = file.read(needed)
-    if element[:4] != PIXEL_DATA:
-        return _decoded(instance)  # Float or Double Float Pixel Data
-    found = min(len(pixels), int.from_bytes(element[-4:], "little"))
-    if found < needed:
-        raise RefusedError(_because(instance, f"its pixels are cut short: {found} of {needed} bytes"))
-    return _in_stored_bits(np.frombuffer(pixels, dtype).reshape(rows, columns), instance)
+    return _in_stored_bits(np.frombuffer(pixels, dtype).reshape(rows, columns), frame)
 
 
-def _in_stored_bits(stored: npt.NDArray[np.generic], instance: Instance) -> npt.NDArray[np.generic]:
-    """Clear what lies above the high bit (old overlays), and extend the sign."""
-    bits = int(_number(instance, "BitsAllocated"))
-    unused = bits - int(_number(instance, "BitsStored", bits))
-    if unused <= 0:
+def _in_stored_bits(stored: npt.NDArray[np.generic], frame: Frame) -> npt.NDArray[np.generic]:
+    """Clear what lies beside the stored bits (old overlays), and extend the sign."""
+    allocated = int(_number(frame, "BitsAllocated"))
+    used = int(_number(frame, "BitsStored", allocated))
+    high = int(_number(frame, "HighBit", used - 1))
+    if not 0 < used <= high + 1 <= allocated:
+        raise _refusal(frame, f"it claims {used} bits below bit {high + 1} of {allocated}", Reason.BAD_SIZE)
+    if used == allocated:
         return stored
-    return np.asarray(np.right_shift(np.left_shift(stored, unused), unused))
+    return np.asarray(np.right_shift(np.left_shift(stored, allocated - 1 - high), allocated - used))
 
 
-def _decoded(instance: Instance) -> npt.NDArray[np.generic]:
+def _decoded(frame: Frame, pixels: int) -> npt.NDArray[np.generic]:
     """Decode compressed, big-endian or deflated pixels with pydicom and its plug-ins."""
+    path = frame.instance.path
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return np.asarray(pydicom.dcmread(instance.path, force=True).pixel_array)
+            status = path.stat()
+            dataset = _read(path, status.st_mtime_ns, status.st_size)
+            if pixels > status.st_size * MOST_COMPRESSED:
+                raise _refusal(frame, f"{status.st_size} bytes cannot hold its pixels", Reason.PIXELS_CUT_SHORT)
+            return np.asarray(pixel_array(dataset, index=frame.number if frame.of_many else None, raw=True))
     except (*DAMAGE, RuntimeError, MemoryError) as error:
-        syntax = instance.header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
-        raise RefusedError(_because(instance, f"its pixels cannot be decoded ({syntax.name})")) from error
+        reason = f"its pixels cannot be decoded ({_syntax(frame).name})"
+        raise _refusal(frame, reason, Reason.UNDECODABLE) from error
 
 
-def _rescaled(stored: npt.NDArray[np.generic], instance: Instance) -> npt.NDArray[np.float32]:
-    slope, intercept = _number(instance, "RescaleSlope", 1), _number(instance, "RescaleIntercept", 0)
-    if slope == 0:
-        raise RefusedError(_because(instance, "its Rescale Slope is 0"))
+MOST_COMPRESSED = 5000
+"""Pixels for each byte of a file: no codec packs an image closer, except one that is blank."""
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, _changed: int, _size: int) -> Dataset:
+    """Return a data set with its pixels as stored; kept for the other frames of the same file."""
+    return pydicom.dcmread(path, force=True)
+
+
+def _rescaled(stored: npt.NDArray[np.generic], frame: Frame) -> npt.NDArray[np.float32]:
+    slope, intercept = _number(frame, "RescaleSlope", 1), _number(frame, "RescaleIntercept", 0)
+    if slope == 0 or not np.isfinite([slope, intercept]).all():
+        raise _refusal(frame, f"its Rescale Slope and Intercept are {slope:g} and {intercept:g}", Reason.BAD_RESCALE)
     values = stored.astype(np.float32)
     if (slope, intercept) != (1.0, 0.0):
         values *= np.float32(slope)
         values += np.float32(intercept)
     if not np.isfinite(values.sum(dtype=np.float64)):
-        raise RefusedError(_because(instance, "it holds values that are not finite"))
+        raise _refusal(frame, "it holds values that are not finite", Reason.NOT_FINITE)
     return values
 
 
-def _number(instance: Instance, keyword: str, default: float | None = None) -> float:
+def _number(frame: Frame, keyword: str, default: float | None = None) -> float:
     """Return a number of the header; without a default it has to be there."""
     try:
-        value = instance.header.get(keyword)
+        value = frame.header.get(keyword)
         return float(default if value is None else value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
-        raise RefusedError(_because(instance, f"its {keyword} is missing or no number")) from error
+        raise _refusal(frame, f"its {keyword} is missing or no number", Reason.BAD_SIZE) from error
 
 
-def _because(instance: Instance, reason: str) -> str:
-    number, series = (integer(instance.header, keyword) for keyword in ("InstanceNumber", "SeriesNumber"))
-    return (
-        f"Every slice must be readable; instance {number if number is not None else '(no number)'} of series "
-        f"{series if series is not None else '(no number)'} is not: {reason}. "
-        "Send the series again, uncompressed if need be."
+def _refusal(frame: Frame, why: str, reason: Reason) -> RefusedError:
+    number, series = (integer(frame.header, keyword) for keyword in ("InstanceNumber", "SeriesNumber"))
+    place = f"frame {frame.number + 1} of " if frame.of_many else ""
+    return RefusedError(
+        f"Every slice must be readable; {place}instance {number if number is not None else '(no number)'} of series "
+        f"{series if series is not None else '(no number)'} is not: {why}. "
+        "Send the series again, uncompressed if need be.",
+        reason,
     )

@@ -1,4 +1,4 @@
-"""A mask as DICOM Segmentation, frame by frame with its source.
+"""A mask as DICOM Segmentation, frame by frame with its source, or on the grid its source was resampled to.
 
 The object is put together here from the modules of PS3.3 A.51, because frames are packed straight from the mask and
 every UID is fixed by the input; dciodvfy, dcmqi and highdicom judge it in the tests.
@@ -25,7 +25,16 @@ from imaging.outcome import OutputError
 from imaging.provenance import Provenance
 from imaging.suite import SUITE
 from imaging.to_volume import SourceImage
-from imaging.write_common import code, decimal_strings, item, new_object, reference, uids_of
+from imaging.write_common import (
+    code,
+    decimal_strings,
+    in_plane,
+    instance_references,
+    item,
+    new_object,
+    reference,
+    uids_of,
+)
 
 BRAIN = Code("12738006", "SCT", "Brain")
 POSITION_TOLERANCE_MM = 1e-3
@@ -49,29 +58,28 @@ BRAIN_LABEL = SegmentLabel(
 def encode_seg(
     mask: npt.NDArray[np.bool_], source: SourceImage, label: SegmentLabel, provenance: Provenance
 ) -> Dataset:
-    """Return a BINARY Segmentation (PS3.3 A.51) with one segment and one frame for each source instance, in its order.
+    """Return a BINARY Segmentation (PS3.3 A.51) with one segment and one frame for each plane of the source.
 
     mask  (slice, row, column) on the grid of the source volume
     """
-    headers = source.series.headers
-    uids = uids_of(headers)
-    seg = new_object(headers[0], SegmentationStorage, "SEG", f"{label.label} mask", provenance, uids)
+    header, uids = source.stack.header, uids_of(source.frames)
+    seg = new_object(header, SegmentationStorage, "SEG", f"{label.label} mask", provenance, uids)
     seg.ImageType = ["DERIVED", "PRIMARY"]
     seg.ContentLabel, seg.ContentDescription = label.label.upper(), "Research use only"
     seg.ContentCreatorName = None
     seg.SegmentationType, seg.SegmentsOverlap = "BINARY", "NO"
     seg.LossyImageCompression = "00"
     _add_frame_of_reference(seg, source, provenance, uids)
-    seg.SegmentSequence = [_segment(label, provenance, headers[0], uids)]
+    seg.SegmentSequence = [_segment(label, provenance, header, uids)]
     seg.SharedFunctionalGroupsSequence = [_shared_groups(source)]
-    seg.PerFrameFunctionalGroupsSequence = [_frame_groups(header, at) for at, header in enumerate(headers)]
+    seg.PerFrameFunctionalGroupsSequence = [_frame_groups(source, at) for at in range(len(source.planes))]
     seg.ReferencedSeriesSequence = [
         item(
             SeriesInstanceUID=source.series.uid,
-            ReferencedInstanceSequence=[reference(header) for header in headers],
+            ReferencedInstanceSequence=instance_references(source.frames),
         )
     ]
-    _add_pixels(seg, source.of_instances(mask))
+    _add_pixels(seg, source.of_planes(mask))
     return seg
 
 
@@ -94,7 +102,7 @@ def _add_frame_of_reference(seg: Dataset, source: SourceImage, provenance: Prove
         )
         for index, group in pointers
     ]
-    if len(source.slices) == source.volume.shape[0]:
+    if len(source.planes) == source.volume.shape[0]:
         seg.DimensionOrganizationType = "3D"
 
 
@@ -118,27 +126,29 @@ def _segment(label: SegmentLabel, provenance: Provenance, source: Dataset, uids:
 
 
 def _shared_groups(source: SourceImage) -> Dataset:
-    header, spacing_mm = source.series.header, source.volume.spacing[0]
+    spacing_mm = source.volume.spacing[0]
+    orientation, pixel_spacing_mm = in_plane(source)
     measures = item(
-        SliceThickness=decimal_strings(header.get("SliceThickness") or spacing_mm),
+        SliceThickness=decimal_strings(source.stack.header.get("SliceThickness") or spacing_mm),
         SpacingBetweenSlices=decimal_strings(spacing_mm),
-        PixelSpacing=decimal_strings(header.PixelSpacing),
+        PixelSpacing=decimal_strings(pixel_spacing_mm),
     )
     return item(
         PixelMeasuresSequence=[measures],
-        PlaneOrientationSequence=[item(ImageOrientationPatient=decimal_strings(header.ImageOrientationPatient))],
+        PlaneOrientationSequence=[item(ImageOrientationPatient=decimal_strings(orientation))],
         SegmentIdentificationSequence=[item(ReferencedSegmentNumber=1)],
     )
 
 
-def _frame_groups(header: Dataset, at: int) -> Dataset:
-    image = reference(header)
-    image.SpatialLocationsPreserved = "YES"
+def _frame_groups(source: SourceImage, at: int) -> Dataset:
+    plane = source.planes[at]
+    image = reference(plane.frame)
+    image.SpatialLocationsPreserved = "NO" if source.resampled else "YES"
     image.PurposeOfReferenceCodeSequence = [_SOURCE_IMAGE]
     return item(
         DerivationImageSequence=[item(SourceImageSequence=[image], DerivationCodeSequence=[_SEGMENTATION])],
         FrameContentSequence=[item(DimensionIndexValues=[1, at + 1])],
-        PlanePositionSequence=[item(ImagePositionPatient=decimal_strings(header.ImagePositionPatient))],
+        PlanePositionSequence=[item(ImagePositionPatient=decimal_strings(plane.position_mm))],
     )
 
 
@@ -167,33 +177,32 @@ def check_seg(path: Path, mask: npt.NDArray[np.bool_], source: SourceImage) -> N
     volume = source.volume
     inverse = np.linalg.inv(volume.affine)
     _check_plane(seg, source)
-    found = np.zeros(len(source.slices), bool)
-    slices = {number: at for at, number in enumerate(source.slices)}
+    planes = {plane.slice: plane for plane in source.planes}
+    found: set[int] = set()
     for frame, groups in zip(frames, seg.PerFrameFunctionalGroupsSequence, strict=True):
         position = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
-        index = inverse @ np.append(position, 1)
-        nearest = round(index[0])
-        expected = volume.affine[:3, 3] + nearest * volume.affine[:3, 0]
-        if nearest in slices:  # positions stored with few digits: the instance's own counts, not the ideal stack
-            expected = np.array(source.series.headers[slices[nearest]].ImagePositionPatient, float)
+        nearest = round((inverse @ np.append(position, 1))[0])
+        # positions stored with few digits: the plane's own counts, not the ideal stack
+        expected = planes[nearest].position_mm if nearest in planes else volume.affine[:3, 3]
         displaced_mm = float(np.linalg.norm(position - expected))
-        if nearest not in slices or displaced_mm > POSITION_TOLERANCE_MM:
+        if nearest not in planes or displaced_mm > POSITION_TOLERANCE_MM:
             raise OutputError(
                 f"A frame of the written segmentation lies {displaced_mm:.3f} mm beside its source slice."
             )
         if not np.array_equal(frame, mask[nearest]):
             raise OutputError(f"Slice {nearest + 1} of the written segmentation is not the mask that was computed.")
-        found[slices[nearest]] = True
-    if not found.all():
-        raise OutputError(f"{np.count_nonzero(~found)} source slices have no frame in the written segmentation.")
+        found.add(nearest)
+    if len(found) < len(planes):
+        raise OutputError(f"{len(planes) - len(found)} source slices have no frame in the written segmentation.")
 
 
 def _check_plane(seg: Dataset, source: SourceImage) -> None:
     """Refuse frames that are turned or have other voxels than the source."""
-    shared, header = seg.SharedFunctionalGroupsSequence[0], source.series.header
+    shared = seg.SharedFunctionalGroupsSequence[0]
     written = [
         *shared.PlaneOrientationSequence[0].ImageOrientationPatient,
         *shared.PixelMeasuresSequence[0].PixelSpacing,
     ]
-    if not np.allclose(written, [*header.ImageOrientationPatient, *header.PixelSpacing], rtol=0, atol=1e-6):
+    orientation, pixel_spacing_mm = in_plane(source)
+    if not np.allclose(written, [*orientation, *pixel_spacing_mm], rtol=0, atol=1e-6):
         raise OutputError("The frames of the written segmentation are turned or scaled against the source.")

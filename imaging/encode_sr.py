@@ -16,7 +16,7 @@ from imaging.measure_brain import BrainMeasurement
 from imaging.provenance import Provenance
 from imaging.suite import RESEARCH_USE, SUITE
 from imaging.to_volume import SourceImage
-from imaging.write_common import item, new_object, reference, uids_of
+from imaging.write_common import instance_references, item, new_object, refer_to, uids_of
 
 MILLILITRE = Code("mL", "UCUM", "mL")
 IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
@@ -33,7 +33,6 @@ def encode_sr(
 
     notes  sentences added as comments after the statement of research use
     """
-    headers = source.series.headers
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # highdicom quotes unusual values
         report = sr.MeasurementReport(
@@ -44,26 +43,24 @@ def encode_sr(
         )
         for text in (RESEARCH_USE, *notes):
             report[0].ContentSequence.append(_comment(text))
-    document = new_object(headers[0], Comprehensive3DSRStorage, "SR", "Brain volume", provenance, uids_of(headers))
+    uids = uids_of(source.frames)
+    document = new_object(source.stack.header, Comprehensive3DSRStorage, "SR", "Brain volume", provenance, uids)
     document.CompletionFlag, document.VerificationFlag = "COMPLETE", "UNVERIFIED"
     document.PreliminaryFlag = "FINAL"
     document.ReferencedPerformedProcedureStepSequence = []
     document.PerformedProcedureCodeSequence = []
-    document.CurrentRequestedProcedureEvidenceSequence = [_evidence(seg, headers)]
+    document.CurrentRequestedProcedureEvidenceSequence = [_evidence(seg, source)]
     document.update(report[0])
     return document
 
 
-def _evidence(seg: Dataset, headers: Sequence[Dataset]) -> Dataset:
+def _evidence(seg: Dataset, source: SourceImage) -> Dataset:
     """Return every instance the report refers to (PS3.3 C.17.2.3), by study and series."""
     series = [
-        item(SeriesInstanceUID=seg.SeriesInstanceUID, ReferencedSOPSequence=[reference(seg)]),
-        item(
-            SeriesInstanceUID=headers[0].SeriesInstanceUID,
-            ReferencedSOPSequence=[reference(header) for header in headers],
-        ),
+        item(SeriesInstanceUID=seg.SeriesInstanceUID, ReferencedSOPSequence=[refer_to(seg)]),
+        item(SeriesInstanceUID=source.series.uid, ReferencedSOPSequence=instance_references(source.frames)),
     ]
-    return item(StudyInstanceUID=headers[0].StudyInstanceUID, ReferencedSeriesSequence=series)
+    return item(StudyInstanceUID=source.stack.header.StudyInstanceUID, ReferencedSeriesSequence=series)
 
 
 def _observer(provenance: Provenance) -> sr.ObservationContext:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
 
-from imaging.outcome import RefusedError
-from imaging.study import Series, tuple_of_floats
+from imaging.outcome import Reason, RefusedError
+from imaging.study import Stack, integer, tuple_of_floats
 
 ORIENTATION_TOLERANCE = 1e-4
 """Largest difference of a direction cosine within a series."""
@@ -25,6 +26,8 @@ SHEAR_TOLERANCE = 0.01
 """Largest sideways step between neighbouring slices, as a fraction of their distance (gantry tilt)."""
 DRIFT_TOLERANCE = 0.5
 """Largest distance of a slice from its place in the regular stack, as a fraction of the smallest voxel edge."""
+FARTHEST_MM = 1e5
+"""No coordinate, cosine or spacing of a body is larger."""
 
 
 @dataclass(frozen=True)
@@ -45,75 +48,100 @@ class GeometryPolicy:
     """What an application tolerates of a series; everything tolerated is recorded and said."""
 
     max_gap_mm: float = 0.0
-    """Largest distance between two neighbours where slices are missing; 0 refuses every gap."""
+    """Largest distance between two neighbours where slices are missing or the spacing varies; 0 refuses every gap."""
+    resample_uneven: bool = False
+    """Whether slices of varying distance are interpolated onto an even grid; ``max_gap_mm`` still holds unless 0."""
+    correct_tilt: bool = False
+    """Whether a stack that leans (gantry tilt) is interpolated onto a grid along its normal."""
+
+
+STRICT = GeometryPolicy()
 
 
 @dataclass(frozen=True)
 class StackGeometry:
-    """A regular stack: the order of the instances and the affine of (slice, row, column) indices to LPS mm."""
+    """A stack of slices on a regular grid: the affine maps (slice, row, column) indices to LPS mm."""
 
-    order: tuple[int, ...]  # instances from the first slice to the last
-    slices: tuple[int, ...]  # slice of the stack that each of them fills, in the same order
+    order: tuple[int, ...]  # frames from the first slice to the last
+    slices: tuple[float, ...]  # place of each of them on the slice axis, in the same order; whole unless uneven
     affine: npt.NDArray[np.float64]
     shape: tuple[int, int, int]
+    shifts: npt.NDArray[np.float64] | None = None  # (frame, 2) rows and columns that a leaning slice lies aside
+    uneven_mm: tuple[float, float] | None = None  # smallest and largest slice distance, when it varies
+
+    @property
+    def resampled(self) -> bool:
+        """Whether the frames do not lie on the grid and have to be interpolated."""
+        return self.shifts is not None or self.uneven_mm is not None
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """Slices of the stack without an instance, counted from 0."""
-        return tuple(sorted(set(range(self.shape[0])) - set(self.slices)))
+        """Slices of the grid without a frame, counted from 0; none when the frames are resampled."""
+        return () if self.resampled else tuple(sorted(set(range(self.shape[0])) - {int(at) for at in self.slices}))
 
 
 def slice_plane(header: Dataset) -> SlicePlane:
-    """Return the plane of a single-frame image, or refuse it with the attribute that is missing or wrong."""
-    try:
-        orientation = tuple_of_floats(header.get("ImageOrientationPatient"))
-        position = tuple_of_floats(header.get("ImagePositionPatient"))
-        spacing = tuple_of_floats(header.get("PixelSpacing"))
-        rows, columns = int(header.Rows), int(header.Columns)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise RefusedError(_unusable("geometry attribute", "a value that is no number")) from error
-    if orientation is None or len(orientation) != 6 or not np.all(np.isfinite(orientation)):
-        raise RefusedError(_unusable("Image Orientation (Patient)", orientation))
-    if position is None or len(position) != 3 or not np.all(np.isfinite(position)):
-        raise RefusedError(_unusable("Image Position (Patient)", position))
-    if spacing is None or len(spacing) != 2 or not all(np.isfinite(spacing)) or min(spacing) <= 0:
-        raise RefusedError(_unusable("Pixel Spacing", spacing))
+    """Return the plane of an image, or refuse it with the attribute that is missing or wrong."""
+    orientation = _numbers(header, "ImageOrientationPatient", 6)
+    position = _numbers(header, "ImagePositionPatient", 3)
+    spacing = _numbers(header, "PixelSpacing", 2)
+    rows, columns = integer(header, "Rows"), integer(header, "Columns")
+    if rows is None or columns is None:
+        raise RefusedError(_unusable("number of Rows and Columns", None), Reason.BAD_SIZE)
+    if min(spacing) <= 0:
+        raise RefusedError(_unusable("Pixel Spacing", spacing), Reason.BAD_GEOMETRY)
     row, column = np.array(orientation[:3]), np.array(orientation[3:])
     if abs(row @ column) > 1e-3 or abs(row @ row - 1) > 1e-3 or abs(column @ column - 1) > 1e-3:
-        raise RefusedError(_unusable("Image Orientation (Patient)", orientation))
+        raise RefusedError(_unusable("Image Orientation (Patient)", orientation), Reason.BAD_GEOMETRY)
     place = (position[0], position[1], position[2])
     return SlicePlane(rows, columns, tuple(row), tuple(column), place, spacing[0], spacing[1])
 
 
-def stack_geometry(series: Series, policy: GeometryPolicy | None = None) -> StackGeometry:
-    """Return order, affine and shape of a series of single slices, or raise RefusedError with the reason.
+def _numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...]:
+    try:
+        values = tuple_of_floats(header.get(keyword))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RefusedError(_unusable(dictionary_description(keyword), "a value that is no number"), Reason.BAD_GEOMETRY) from error
+    if values is None:
+        raise RefusedError(_unusable(dictionary_description(keyword), None), Reason.NO_GEOMETRY)
+    if len(values) != count or not np.all(np.isfinite(values)) or max(map(abs, values)) > FARTHEST_MM:
+        raise RefusedError(_unusable(dictionary_description(keyword), values), Reason.BAD_GEOMETRY)
+    return values
 
-    Refused: fewer than two slices, slices of different size, spacing or orientation, two slices at one position,
-    uneven spacing, a gap wider than the policy allows, and a stack that leans (gantry tilt).
+
+def stack_geometry(stack: Stack, policy: GeometryPolicy = STRICT) -> StackGeometry:
+    """Return order, affine and shape of a stack of slices, or raise RefusedError with the reason.
+
+    Refused: fewer than two slices, slices of different size, spacing or orientation, two slices at one position, and,
+    unless the policy tolerates it, uneven spacing, a gap, and a stack that leans (gantry tilt).
     """
-    planes = [slice_plane(header) for header in series.headers]
+    planes = [slice_plane(header) for header in stack.headers]
     if len(planes) < 2:
-        raise RefusedError(f"At least 2 slices make a volume; {series} has {len(planes)}. Send the whole series.")
-    _refuse_mixture(series, planes)
-    first = planes[0]
-    row, column, normal = _orthonormal(first)
+        raise RefusedError(
+            f"At least 2 slices make a volume; {stack} has {len(planes)}. Send the whole series.",
+            Reason.TOO_FEW_SLICES,
+        )
+    _refuse_mixture(stack, planes)
+    row, column, normal = _orthonormal(planes[0])
     positions = np.array([plane.position_mm for plane in planes])
-    heights = positions @ normal
-    order = np.argsort(heights, kind="stable")
-    slices, spacing_mm = _slice_numbers(series, heights[order], policy or GeometryPolicy())
-    _refuse_shear(series, positions[order], normal, spacing_mm)
+    order = np.argsort(positions @ normal, kind="stable")
+    positions = positions[order]
+    _refuse_same_place(stack, np.diff(positions @ normal))
+    found = _Slices(stack, positions, positions @ normal, (normal, column, row), planes[0])
+    shifts = found.shifts(policy)
+    slices, spacing_mm, uneven_mm = found.places(policy)
     affine = np.eye(4)
-    affine[:3, 0] = normal * spacing_mm
-    affine[:3, 1] = column * first.spacing_between_rows_mm
-    affine[:3, 2] = row * first.spacing_between_columns_mm
-    affine[:3, 3] = positions[order[0]]
-    _refuse_drift(series, positions[order], slices, affine)
-    return StackGeometry(
-        order=tuple(int(index) for index in order),
-        slices=slices,
-        affine=affine,
-        shape=(slices[-1] + 1, first.rows, first.columns),
-    )
+    affine[:3, :3] = np.stack([normal, column, row], axis=1) * [spacing_mm, *found.pixel_mm]
+    affine[:3, 3] = positions[0]
+    shape = (round(slices[-1]) + 1, planes[0].rows, planes[0].columns)
+    if shifts is not None:
+        low, high = np.floor(shifts.min(axis=0)), np.ceil(shifts.max(axis=0))
+        affine[:3, 3] += affine[:3, 1:3] @ low
+        shape = (shape[0], shape[1] + int(high[0] - low[0]), shape[2] + int(high[1] - low[1]))
+        shifts = shifts - low
+    elif uneven_mm is None:
+        _refuse_drift(stack, positions, slices, affine)
+    return StackGeometry(tuple(int(index) for index in order), slices, affine, shape, shifts, uneven_mm)
 
 
 def _orthonormal(
@@ -133,78 +161,114 @@ def _unusable(attribute: str, found: object) -> str:
     )
 
 
-def _refuse_mixture(series: Series, planes: list[SlicePlane]) -> None:
+def _refuse_mixture(stack: Stack, planes: list[SlicePlane]) -> None:
     first = planes[0]
     sizes = sorted({(plane.rows, plane.columns) for plane in planes})
     if len(sizes) > 1:
-        raise RefusedError(f"All slices must have one matrix size; {series} mixes {sizes}. Send one stack alone.")
+        raise RefusedError(
+            f"All slices must have one matrix size; {stack} mixes {sizes}. Send one stack alone.", Reason.MIXED_STACKS
+        )
     spacings = np.array([(p.spacing_between_rows_mm, p.spacing_between_columns_mm) for p in planes])
     if np.ptp(spacings, axis=0).max() > 1e-3 * spacings.min():
         raise RefusedError(
-            f"All slices must have one Pixel Spacing; {series} mixes {spacings.min(0)} to {spacings.max(0)} mm. "
-            "Send one stack alone."
+            f"All slices must have one Pixel Spacing; {stack} mixes {spacings.min(0)} to {spacings.max(0)} mm. "
+            "Send one stack alone.",
+            Reason.MIXED_STACKS,
         )
     cosines = np.array([plane.row_cosine + plane.column_cosine for plane in planes])
     reference = np.array(first.row_cosine + first.column_cosine)
     if np.abs(cosines - reference).max() > ORIENTATION_TOLERANCE:
         raise RefusedError(
-            f"All slices must be parallel; in {series} the direction cosines differ by up to "
-            f"{np.abs(cosines - reference).max():.4f}. Send one stack alone, without localizers."
+            f"All slices must be parallel; in {stack} the direction cosines differ by up to "
+            f"{np.abs(cosines - reference).max():.4f}. Send one stack alone, without localizers.",
+            Reason.MIXED_STACKS,
         )
-    frames = {str(header.get("FrameOfReferenceUID", "")) for header in series.headers}
+    frames = {str(header.get("FrameOfReferenceUID", "")) for header in stack.headers}
     if len(frames) > 1:
         raise RefusedError(
-            f"All slices must share one Frame of Reference; {series} has {len(frames)}. Send one stack alone."
+            f"All slices must share one Frame of Reference; {stack} has {len(frames)}. Send one stack alone.",
+            Reason.MIXED_STACKS,
         )
 
 
-def _slice_numbers(
-    series: Series, heights: npt.NDArray[np.float64], policy: GeometryPolicy
-) -> tuple[tuple[int, ...], float]:
-    """Return the slice that each sorted height belongs to, and the distance of slices in mm."""
-    steps = np.diff(heights)
-    _refuse_same_place(series, steps)
-    median = float(np.median(steps))
-    counts = np.rint(steps / median).astype(int)
-    tolerance = max(SPACING_TOLERANCE * median, SPACING_TOLERANCE_MM)
-    uneven = np.abs(steps - counts * median) > tolerance
-    too_wide = (counts > 1) & (steps > policy.max_gap_mm + tolerance)
-    wrong = np.flatnonzero(uneven | too_wide | (counts < 1))
-    if wrong.size:
+@dataclass(frozen=True)
+class _Slices:
+    """Sorted slices of one stack, with what the checks of their places need."""
+
+    stack: Stack
+    positions: npt.NDArray[np.float64]  # (slice, 3) LPS mm
+    heights: npt.NDArray[np.float64]  # along the normal, rising
+    axes: tuple[npt.NDArray[np.float64], ...]  # directions in which slices, rows and columns rise
+    plane: SlicePlane
+
+    @property
+    def pixel_mm(self) -> tuple[float, float]:
+        return self.plane.spacing_between_rows_mm, self.plane.spacing_between_columns_mm
+
+    def places(self, policy: GeometryPolicy) -> tuple[tuple[float, ...], float, tuple[float, float] | None]:
+        """Return the place of each slice on the slice axis, the spacing in mm, and the range of distances if uneven."""
+        steps = np.diff(self.heights)
+        median = float(np.median(steps))
+        counts = np.maximum(1, np.rint(steps / median).astype(int))
+        tolerance = max(SPACING_TOLERANCE * median, SPACING_TOLERANCE_MM)
+        uneven = np.abs(steps - counts * median) > tolerance
+        gap = (counts > 1) & (steps > policy.max_gap_mm + tolerance)
+        extent = float(self.heights[-1] - self.heights[0])
+        if not uneven.any() and not gap.any():
+            places = np.concatenate([[0], np.cumsum(counts)])
+            return tuple(float(place) for place in places), extent / float(places[-1]), None
+        if policy.resample_uneven and uneven.any() and not (policy.max_gap_mm and gap.any()):
+            spacing = extent / max(1, round(extent / median))
+            places = (self.heights - self.heights[0]) / spacing
+            return tuple(float(place) for place in places), spacing, (float(steps.min()), float(steps.max()))
+        self._refuse_steps(steps, uneven, gap, median)
+        raise AssertionError("one of them is refused")
+
+    def _refuse_steps(
+        self, steps: npt.NDArray[np.float64], uneven: npt.NDArray[np.bool_], gap: npt.NDArray[np.bool_], median: float
+    ) -> None:
+        wrong = np.flatnonzero(uneven | gap)
         gaps = ", ".join(f"{steps[i]:.2f} mm between slices {i + 1} and {i + 2}" for i in wrong[:4])
         raise RefusedError(
-            f"Slices must be evenly spaced ({median:.2f} mm in {series}); found {gaps}"
-            f"{' and more' if wrong.size > 4 else ''}. A slice is missing or the spacing varies: send the whole series."
+            f"Slices must be evenly spaced ({median:.2f} mm in {self.stack}); found {gaps}"
+            f"{' and more' if wrong.size > 4 else ''}. A slice is missing or the spacing varies: send the whole "
+            "series.",
+            Reason.UNEVEN_SPACING if uneven.any() else Reason.MISSING_SLICE,
         )
-    slices = np.concatenate([[0], np.cumsum(counts)])
-    return tuple(int(number) for number in slices), float((heights[-1] - heights[0]) / slices[-1])
+
+    def shifts(self, policy: GeometryPolicy) -> npt.NDArray[np.float64] | None:
+        """Return how many rows and columns each slice lies aside of the first, None when the stack stands upright."""
+        _, column, row = self.axes
+        aside_mm = (self.positions - self.positions[0]) @ np.stack([column, row], axis=1)
+        steps = np.diff(self.heights)
+        per_step = np.linalg.norm(np.diff(aside_mm, axis=0), axis=1)
+        leaning = per_step > np.maximum(SHEAR_TOLERANCE * steps, SPACING_TOLERANCE_MM)
+        drifting = np.linalg.norm(aside_mm, axis=1).max() > DRIFT_TOLERANCE * min(self.pixel_mm)
+        if policy.correct_tilt and (leaning.any() or drifting):
+            return np.asarray(aside_mm / self.pixel_mm)
+        if not leaning.any():
+            return None
+        worst = int(per_step.argmax())
+        raise RefusedError(
+            f"Slices must be stacked along their normal; in {self.stack} neighbours are shifted sideways by up to "
+            f"{per_step[worst]:.2f} mm per {steps[worst]:.2f} mm (a tilted gantry). Send a series without tilt.",
+            Reason.TILT,
+        )
 
 
-def _refuse_same_place(series: Series, steps: npt.NDArray[np.float64]) -> None:
+def _refuse_same_place(stack: Stack, steps: npt.NDArray[np.float64]) -> None:
     same = np.flatnonzero(steps < SPACING_TOLERANCE_MM / 2)
     if same.size:
         raise RefusedError(
-            f"One volume has one slice at each position; {series} has {same.size} more than that "
-            f"(first at slice {same[0] + 1}). It holds several volumes (echoes, phases, b-values): "
-            "send one of them as its own series."
-        )
-
-
-def _refuse_shear(
-    series: Series, positions: npt.NDArray[np.float64], normal: npt.NDArray[np.float64], spacing_mm: float
-) -> None:
-    steps = np.diff(positions, axis=0)
-    sideways = steps - np.outer(steps @ normal, normal)
-    largest = float((np.linalg.norm(sideways, axis=1) / np.rint(steps @ normal / spacing_mm)).max())
-    if largest > max(SHEAR_TOLERANCE * spacing_mm, SPACING_TOLERANCE_MM):
-        raise RefusedError(
-            f"Slices must be stacked along their normal; in {series} neighbours are shifted sideways by up to "
-            f"{largest:.2f} mm per {spacing_mm:.2f} mm (a tilted gantry). Send a series without tilt."
+            f"One volume has one slice at each position; {stack} has {same.size} more than that "
+            f"(first at slice {same[0] + 1}), and no attribute tells them apart. "
+            "Send one volume as its own series.",
+            Reason.SAME_POSITION,
         )
 
 
 def _refuse_drift(
-    series: Series, positions: npt.NDArray[np.float64], slices: tuple[int, ...], affine: npt.NDArray[np.float64]
+    stack: Stack, positions: npt.NDArray[np.float64], slices: tuple[float, ...], affine: npt.NDArray[np.float64]
 ) -> None:
     """Small steps aside or apart that all go one way add up over a stack."""
     places = affine[:3, 3] + np.outer(slices, affine[:3, 0])
@@ -212,6 +276,7 @@ def _refuse_drift(
     edge_mm = float(np.linalg.norm(affine[:3, :3], axis=0).min())
     if largest > DRIFT_TOLERANCE * edge_mm:
         raise RefusedError(
-            f"Slices must lie where a regular stack has them; in {series} one is {largest:.2f} mm off, "
-            f"{DRIFT_TOLERANCE * edge_mm:.2f} mm allowed. Send a series of even spacing, without tilt."
+            f"Slices must lie where a regular stack has them; in {stack} one is {largest:.2f} mm off, "
+            f"{DRIFT_TOLERANCE * edge_mm:.2f} mm allowed. Send a series of even spacing, without tilt.",
+            Reason.TILT,
         )

@@ -28,9 +28,11 @@ def brain_headline(selection: Selection, measurement: BrainMeasurement) -> str:
 def verdict_facts(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict without anything that names a patient."""
     return {
-        "series_number": verdict.series.number,
-        "modality": verdict.series.modality,
-        "instances": len(verdict.series.instances),
+        "series_number": verdict.stack.series.number,
+        "modality": verdict.stack.series.modality,
+        "instances": len(verdict.stack.series.instances),
+        "slices": len(verdict.stack.frames),
+        "traits": list(verdict.stack.traits),
         "eligible": verdict.eligible,
         "score": verdict.score,
         "reasons": list(verdict.reasons),

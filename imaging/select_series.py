@@ -10,7 +10,8 @@ from pydicom.dataset import Dataset
 
 from imaging.geometry import SlicePlane, slice_plane
 from imaging.outcome import NothingEligibleError, RefusedError
-from imaging.study import Series, Study
+from imaging.split_series import split_series
+from imaging.study import Series, Stack, Study
 from imaging.weigh_t1w import Evidence, weigh_t1w
 
 WEIGHTINGS: dict[str, Callable[[Dataset], list[Evidence]]] = {"T1w": weigh_t1w}
@@ -32,9 +33,9 @@ class SeriesRule:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rule says of one series."""
+    """What the rule says of one stack."""
 
-    series: Series
+    stack: Stack
     eligible: bool
     score: float
     reasons: tuple[str, ...]
@@ -42,16 +43,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Selection:
-    """The series taken, and the verdict on every series, best first."""
+    """The stack taken, and the verdict on every stack of the study, best first."""
 
-    series: Series
+    stack: Stack
     verdicts: tuple[Verdict, ...]
     tie: bool  # another series was equally good; the choice is deterministic
 
     def summary(self) -> str:
         """Return one sentence on the choice."""
         taken = self.verdicts[0]
-        said = f"{taken.series}: {'; '.join(taken.reasons)}"
+        said = f"{taken.stack}: {'; '.join(taken.reasons)}"
         return f"{said}. An equally good series was passed over (the first by number is taken)" if self.tie else said
 
 
@@ -59,53 +60,59 @@ def select_series(study: Study, rule: SeriesRule) -> Selection:
     """Return the best series under a rule; NothingEligibleError names every series and its reason."""
     verdicts = judge_study(study, rule)
     if not verdicts[0].eligible:
-        listed = "\n".join(f"  {verdict.series}: {verdict.reasons[-1]}" for verdict in verdicts)
+        listed = "\n".join(f"  {verdict.stack}: {verdict.reasons[-1]}" for verdict in verdicts)
         raise NothingEligibleError(
             f"No series is a {rule.title}. The study holds\n{listed}\n"
             "Send such a series, or see every verdict with: monai-deploy explain APP -i STUDY"
         )
     tie = len(verdicts) > 1 and verdicts[1].eligible and verdicts[1].score == verdicts[0].score
-    return Selection(verdicts[0].series, verdicts, tie)
+    return Selection(verdicts[0].stack, verdicts, tie)
 
 
 def judge_study(study: Study, rule: SeriesRule) -> tuple[Verdict, ...]:
-    """Return the verdict on every series: eligible ones first, then by score, then by number and UID."""
-    verdicts = [judge_series(series, rule) for series in study.series]
+    """Return the verdict on every stack: eligible ones first, then by score, then by series number and UID."""
+    verdicts = [verdict for series in study.series for verdict in _judge_series(series, rule)]
     return tuple(sorted(verdicts, key=_rank))
 
 
-def judge_series(series: Series, rule: SeriesRule) -> Verdict:
-    """Return whether a rule takes a series, its score and the reasons."""
-    evidence = _coverage(series, rule)
+def _judge_series(series: Series, rule: SeriesRule) -> list[Verdict]:
+    if series.modality != rule.modality:
+        reason = f"modality is {series.modality or 'absent'}, not {rule.modality}"
+        return [Verdict(Stack(series, ()), False, 0.0, (reason,))]
+    try:
+        return [judge_stack(stack, rule) for stack in split_series(series)]
+    except RefusedError as error:
+        return [Verdict(Stack(series, ()), False, 0.0, (str(error),))]
+
+
+def judge_stack(stack: Stack, rule: SeriesRule) -> Verdict:
+    """Return whether a rule takes a stack, its score and the reasons."""
+    evidence = _coverage(stack, rule)
     if not any(fact.decisive for fact in evidence):
-        evidence += _body_part(series.header, rule)
-        evidence += WEIGHTINGS[rule.weighting](series.header) if rule.weighting else []
+        evidence += _body_part(stack.header, rule)
+        evidence += WEIGHTINGS[rule.weighting](stack.header) if rule.weighting else []
     decisive = [fact.reason for fact in evidence if fact.decisive]
     score = round(sum(fact.weight for fact in evidence), 3)
     if decisive:
-        return Verdict(series, False, score, tuple(decisive))
+        return Verdict(stack, False, score, tuple(decisive))
     reasons = tuple(fact.reason for fact in evidence)
     if sum(fact.weight for fact in evidence if not fact.hint) <= 0:
-        return Verdict(series, False, score, (*reasons, f"the evidence speaks against a {rule.title}"))
-    return Verdict(series, True, score, reasons)
+        return Verdict(stack, False, score, (*reasons, f"the evidence speaks against a {rule.title}"))
+    return Verdict(stack, True, score, reasons)
 
 
 def _rank(verdict: Verdict) -> tuple[bool, float, float, str]:
-    number = verdict.series.number
-    return (not verdict.eligible, -verdict.score, float("inf") if number is None else number, verdict.series.uid)
+    number = verdict.stack.series.number
+    return (not verdict.eligible, -verdict.score, float("inf") if number is None else number, verdict.stack.series.uid)
 
 
-def _coverage(series: Series, rule: SeriesRule) -> list[Evidence]:
-    """Modality, number of slices, extent and spacing: from geometry, not from names."""
-    if series.modality != rule.modality:
-        return [Evidence(f"modality is {series.modality or 'absent'}, not {rule.modality}", decisive=True)]
-    if int(series.header.get("NumberOfFrames") or 1) > 1:
-        return [Evidence("a multi-frame object, which is not supported", decisive=True)]
-    count = len(series.instances)
+def _coverage(stack: Stack, rule: SeriesRule) -> list[Evidence]:
+    """Number of slices, extent and spacing: from geometry, not from names."""
+    count = len(stack.frames)
     if count < rule.min_slices:
         return [Evidence(f"{count} slices, at least {rule.min_slices} needed", decisive=True)]
     try:
-        planes = [slice_plane(header) for header in series.headers]
+        planes = [slice_plane(header) for header in stack.headers]
     except RefusedError as error:
         return [Evidence(str(error), decisive=True)]
     spacing_mm, extent_mm = _stack(planes)

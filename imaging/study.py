@@ -2,26 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+DIGEST_KEY = os.urandom(16)
+"""Of this process: a Patient ID cannot be found again by trying all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What identifies an instance; UIDs are as in the file, empty when absent, and fit for comparison only."""
+
+    uid: str  # SOP Instance UID
+    sop_class_uid: str
+    series_uid: str
+    study_uid: str
+    transfer_syntax_uid: str
+    patient: bytes  # digest, see patient_digest
+
 
 @dataclass(frozen=True)
 class Instance:
-    """One DICOM file: its header, and where its pixels begin."""
+    """One DICOM file: what identifies it, where its pixels begin, and its header, parsed when first asked for."""
 
     path: Path
-    header: Dataset  # everything before Pixel Data, file meta information included
-    pixel_offset: int | None  # of the Pixel Data element in the file, None when there is none
+    source: Dataset | Callable[[], Dataset]  # of the header
+    pixel_offset: int | None  # of the Pixel Data element in the file, None when there is none; 0 when deflated
+    known: Facts | None = None  # without them the header tells
+
+    @cached_property
+    def header(self) -> Dataset:
+        """Everything before Pixel Data, file meta information included.
+
+        Raises RefusedError when the file has changed or is gone since it was found.
+        """
+        return self.source if isinstance(self.source, Dataset) else self.source()
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What identifies the instance."""
+        return self.known or facts_of(self.header)
 
     @property
     def uid(self) -> str:
         """SOP Instance UID."""
-        return str(self.header.get("SOPInstanceUID", ""))
+        return self.facts.uid
 
 
 @dataclass(frozen=True)
@@ -31,6 +64,16 @@ class Frame:
     instance: Instance
     number: int  # within its instance, from 0
     header: Dataset  # of a multi-frame instance: its functional groups (PS3.3 C.7.6.16) written as plain attributes
+
+    @property
+    def of_many(self) -> bool:
+        """Whether its instance is a multi-frame object."""
+        return self.header is not self.instance.header
+
+    @property
+    def identity(self) -> str:
+        """SOP Instance UID, with the number of the frame where the instance has several."""
+        return f"{self.instance.uid}#{self.number + 1}" if self.of_many else self.instance.uid
 
 
 @dataclass(frozen=True)
@@ -53,8 +96,10 @@ class Stack:
 
     def __str__(self) -> str:
         """Facts without a patient: number, modality, frames, traits."""
-        number = self.series.number
-        facts = [self.series.modality or "no modality", f"{len(self.frames)} slices", *self.traits]
+        if not self.frames:  # never looked at
+            return str(self.series)
+        number, count = self.series.number, len(self.frames)
+        facts = [self.series.modality or "no modality", f"{count} slice{'s' * (count > 1)}", *self.traits]
         return f"series {number if number is not None else '(no number)'} ({', '.join(facts)})"
 
 
@@ -72,7 +117,17 @@ class Series:
     @property
     def uid(self) -> str:
         """Series Instance UID."""
-        return str(self.header.get("SeriesInstanceUID", ""))
+        return self.instances[0].facts.series_uid
+
+    @property
+    def study_uid(self) -> str:
+        """Study Instance UID."""
+        return self.instances[0].facts.study_uid
+
+    @property
+    def conflicting(self) -> int:
+        """Instances whose SOP Instance UID another, different file of the series has as well: which is true?"""
+        return _repeated(instance.uid for instance in self.instances)
 
     @property
     def number(self) -> int | None:
@@ -104,14 +159,65 @@ class Study:
     series: tuple[Series, ...]
     not_dicom: int  # files that are no DICOM instance
     not_image: int  # DICOM instances without pixels: reports, presentation states, DICOMDIR
-    unreadable: int  # files that begin like DICOM and cannot be parsed
+    unreadable: int  # files that begin like DICOM and cannot be parsed, and what may not be opened
+    denied: int = 0  # files and folders among the unreadable that may not be opened
+
+    @property
+    def patients(self) -> int:
+        """Number of patients, by Patient ID and its issuer."""
+        return len({instance.facts.patient for series in self.series for instance in series.instances})
+
+    @property
+    def study_uids(self) -> tuple[str, ...]:
+        """Study Instance UIDs, sorted."""
+        return tuple(sorted({series.study_uid for series in self.series if series.instances}))
+
+    @property
+    def conflicting(self) -> int:
+        """Instances whose SOP Instance UID another, different file of the folder has as well."""
+        return _repeated(instance.uid for series in self.series for instance in series.instances)
 
     def counts(self) -> str:
         """Return one sentence on what the folder holds."""
+        patients, denied, conflicting = self.patients, self.denied, self.conflicting
         return (
-            f"{len(self.series)} image series, {self.not_image} DICOM objects without an image, "
-            f"{self.unreadable} damaged files, {self.not_dicom} other files"
+            f"{len(self.series)} image series{f' of {patients} patients' if patients > 1 else ''}, "
+            f"{self.not_image} DICOM objects without an image, "
+            f"{self.unreadable} damaged files{f' ({denied} of them may not be opened)' if denied else ''}, "
+            f"{self.not_dicom} other files"
+            f"{f'; {conflicting} images bear the identifier of another, different image' if conflicting else ''}"
         )
+
+
+def facts_of(header: Dataset) -> Facts:
+    """Return what identifies an instance from its parsed header."""
+    meta: Dataset = getattr(header, "file_meta", Dataset())
+    return Facts(
+        uid=str(header.get("SOPInstanceUID", "")),
+        sop_class_uid=str(header.get("SOPClassUID", "")),
+        series_uid=str(header.get("SeriesInstanceUID", "")),
+        study_uid=str(header.get("StudyInstanceUID", "")),
+        transfer_syntax_uid=str(meta.get("TransferSyntaxUID", "")),
+        patient=patient_digest(*(_stored(header, keyword) for keyword in ("PatientID", "IssuerOfPatientID"))),
+    )
+
+
+@lru_cache(maxsize=1024)
+def patient_digest(patient_id: bytes, issuer: bytes) -> bytes:
+    """Return what is equal for equal patients and tells nothing else, not even in another run."""
+    return hashlib.blake2b(patient_id + b"\\" + issuer, digest_size=16, key=DIGEST_KEY).digest()
+
+
+def _stored(header: Dataset, keyword: str) -> bytes:
+    """Return a text as it lies in the file, without padding."""
+    element = header.get_item(keyword)
+    value = None if element is None else element.value
+    return (value if isinstance(value, bytes) else str(value or "").encode(errors="replace")).rstrip(b"\0 ")
+
+
+def _repeated(uids: Iterable[str]) -> int:
+    """Return how many have a UID that another one has."""
+    return sum(count for uid, count in Counter(uids).items() if uid and count > 1)
 
 
 def integer(header: Dataset, keyword: str) -> int | None:
@@ -121,6 +227,23 @@ def integer(header: Dataset, keyword: str) -> int | None:
         return None if value is None else int(value)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def number(header: Dataset, keyword: str) -> float | None:
+    """Return the first number of a header attribute, None when it is absent, empty, no number or not finite."""
+    try:
+        values = tuple_of_floats(header.get(keyword))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return values[0] if values and math.isfinite(values[0]) else None
+
+
+def words(header: Dataset, keyword: str) -> tuple[str, ...]:
+    """Return the words of a coded attribute; none when it is absent."""
+    value = header.get(keyword)
+    if value is None or isinstance(value, str):
+        return (value,) if value else ()
+    return tuple(str(word) for word in value) if hasattr(value, "__iter__") else (str(value),)
 
 
 def tuple_of_floats(value: object) -> tuple[float, ...] | None:

@@ -16,8 +16,9 @@ from pydicom.valuerep import format_number_as_ds
 
 from imaging.outcome import OutputError
 from imaging.provenance import Provenance
-from imaging.study import integer
+from imaging.study import Frame, integer
 from imaging.suite import SUITE
+from imaging.to_volume import SourceImage
 
 PATIENT_AND_STUDY = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex",
@@ -121,9 +122,31 @@ def item(**attributes: Any) -> Dataset:
     return dataset
 
 
-def reference(header: Dataset) -> Dataset:
-    """Return a reference to an instance, as an item of a sequence."""
+def reference(frame: Frame) -> Dataset:
+    """Return a reference to a frame, as an item of a sequence."""
+    made = refer_to(frame.instance.header)
+    if frame.of_many:
+        made.ReferencedFrameNumber = frame.number + 1
+    return made
+
+
+def refer_to(header: Dataset) -> Dataset:
+    """Return a reference to a whole instance, as an item of a sequence."""
     return item(ReferencedSOPClassUID=header.SOPClassUID, ReferencedSOPInstanceUID=header.SOPInstanceUID)
+
+
+def instance_references(frames: Sequence[Frame]) -> list[Dataset]:
+    """Return a reference to each instance that frames belong to, once."""
+    return [refer_to(header) for header in {frame.instance.uid: frame.instance.header for frame in frames}.values()]
+
+
+def in_plane(source: SourceImage) -> tuple[Sequence[float], Sequence[float]]:
+    """Return Image Orientation (Patient) and Pixel Spacing of the planes: the source's own digits, unless resampled."""
+    if not source.resampled:
+        header = source.stack.header
+        return header.ImageOrientationPatient, header.PixelSpacing
+    volume = source.volume
+    return [*volume.direction[:, 2], *volume.direction[:, 1]], volume.spacing[1:]
 
 
 def code(value: str, scheme: str, meaning: str) -> Dataset:
@@ -153,6 +176,6 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def uids_of(headers: Sequence[Dataset]) -> list[str]:
-    """Return the SOP Instance UID of each header."""
-    return [str(header.SOPInstanceUID) for header in headers]
+def uids_of(frames: Sequence[Frame]) -> list[str]:
+    """Return what identifies each frame; it fixes the UIDs of what is made from them."""
+    return [frame.identity for frame in frames]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,17 @@ from imaging.outcome import RefusedError
 from imaging.provenance import Provenance
 from imaging.publish import staged
 from imaging.suite import RESEARCH_USE
-from imaging.to_volume import SourceImage
-from imaging.write_common import code, copy_attribute, new_object, reference, uids_of, writing
+from imaging.to_volume import Plane, SourceImage
+from imaging.write_common import (
+    code,
+    copy_attribute,
+    decimal_strings,
+    in_plane,
+    new_object,
+    reference,
+    uids_of,
+    writing,
+)
 
 SHARED = (
     "SeriesDate", "SeriesTime", "BodyPartExamined", "PatientPosition", "Laterality", "ProtocolName",
@@ -45,29 +53,27 @@ TYPE_2_OF_IMAGE = (
 def write_stripped_series(
     folder: Path, mask: npt.NDArray[np.bool_], source: SourceImage, provenance: Provenance
 ) -> list[Path]:
-    """Write one MR image for each source instance and return the paths, in slice order.
+    """Write one MR image for each plane of the source and return the paths, in slice order.
 
     mask  (slice, row, column) on the grid of the source volume; outside it the stored value is 0
     """
-    headers = source.series.headers
-    uids = uids_of(headers)
-    shared = encode_elements(_shared_attributes(headers[0], provenance, uids))
-    images = source.of_instances(source.volume.array)
-    inside = source.of_instances(mask)
+    shared = encode_elements(_shared_attributes(source, provenance))
+    images, inside = source.of_planes(source.volume.array), source.of_planes(mask)
     paths = []
-    for number, header in enumerate(headers):
-        instance = _instance_attributes(header, provenance)
-        _add_pixels(instance, np.where(inside[number], images[number], np.float32(np.nan)), header)
+    for number, plane in enumerate(source.planes):
+        instance = _instance_attributes(plane, source, provenance)
+        _add_pixels(instance, np.where(inside[number], images[number], np.float32(np.nan)), plane.frame.header)
         path = staged(folder, f"brain_{number + 1:04d}.dcm")
         write_encoded(path, {**shared, **encode_elements(instance)}, instance.SOPInstanceUID)
         paths.append(path)
     return paths
 
 
-def _shared_attributes(source: Dataset, provenance: Provenance, uids: Sequence[str]) -> Dataset:
-    shared = new_object(source, MRImageStorage, "MR", "Skull-stripped", provenance, uids)
+def _shared_attributes(source: SourceImage, provenance: Provenance) -> Dataset:
+    header, uids = source.stack.header, uids_of(source.frames)
+    shared = new_object(header, MRImageStorage, "MR", "Skull-stripped", provenance, uids)
     for keyword in SHARED:
-        copy_attribute(shared, source, keyword)
+        copy_attribute(shared, header, keyword)
     for keyword in TYPE_2_OF_IMAGE:
         if keyword not in shared:
             setattr(shared, keyword, None)
@@ -86,18 +92,32 @@ def _shared_attributes(source: Dataset, provenance: Provenance, uids: Sequence[s
     return shared
 
 
-def _instance_attributes(header: Dataset, provenance: Provenance) -> Dataset:
-    dataset = Dataset()
+def _instance_attributes(plane: Plane, source: SourceImage, provenance: Provenance) -> Dataset:
+    dataset, frame = Dataset(), plane.frame
     for keyword in PER_INSTANCE:
-        copy_attribute(dataset, header, keyword)
-    if "InstanceNumber" not in dataset:
-        dataset.InstanceNumber = None
-    dataset.SOPInstanceUID = provenance.uid("stripped", [str(header.SOPInstanceUID)])
-    image = reference(header)
+        copy_attribute(dataset, frame.header, keyword)
+    identity = [frame.identity]
+    if source.resampled:
+        _place(dataset, plane, source)
+        identity.append(f"resampled slice {plane.slice + 1}")
+    if frame.of_many or source.resampled or "InstanceNumber" not in dataset:
+        dataset.InstanceNumber = plane.slice + 1 if frame.of_many or source.resampled else None
+    dataset.SOPInstanceUID = provenance.uid("stripped", identity)
+    image = reference(frame)
     image.PurposeOfReferenceCodeSequence = [code("121322", "DCM", "Source image for image processing operation")]
     dataset.SourceImageSequence = [image]
     dataset.DerivationCodeSequence = [code("113072", "DCM", "Multiplication")]
     return dataset
+
+
+def _place(dataset: Dataset, plane: Plane, source: SourceImage) -> None:
+    """Give an image of a resampled volume the geometry of its slice instead of that of the nearest source frame."""
+    orientation, spacing_mm = in_plane(source)
+    dataset.ImagePositionPatient = decimal_strings(plane.position_mm)
+    dataset.ImageOrientationPatient = decimal_strings(orientation)
+    dataset.PixelSpacing = decimal_strings(spacing_mm)
+    if "SliceLocation" in dataset:
+        del dataset.SliceLocation
 
 
 def _add_pixels(dataset: Dataset, values: npt.NDArray[np.float32], header: Dataset) -> None:

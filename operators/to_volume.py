@@ -23,4 +23,4 @@ class ToVolume(Step):
         spec.output("source")
 
     def step(self, op_input: Any, op_output: Any) -> None:
-        op_output.emit(to_volume(op_input.receive("selection").series, self.policy), "source")
+        op_output.emit(to_volume(op_input.receive("selection").stack, self.policy), "source")

@@ -12,7 +12,7 @@ from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, MRImageStorage
 from scipy.spatial.transform import Rotation
 
-from imaging.study import Instance, Series
+from imaging.study import Frame, Instance, Series, Stack
 from imaging.uids import derived_uid
 
 SHAPE = (6, 9, 13)
@@ -129,6 +129,17 @@ def slice_headers(
 def series_of(headers: Sequence[Dataset]) -> Series:
     """Series of headers that have no files."""
     return Series(tuple(Instance(Path(f"{number}.dcm"), header, None) for number, header in enumerate(headers)))
+
+
+def stack_of(headers: Sequence[Dataset]) -> Stack:
+    """All headers as one stack, in their order."""
+    series = series_of(headers)
+    return Stack(series, tuple(frame_of(instance) for instance in series.instances))
+
+
+def frame_of(instance: Instance) -> Frame:
+    """The only frame of an instance."""
+    return Frame(instance, 0, instance.header)
 
 
 def write_series(

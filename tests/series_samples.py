@@ -11,6 +11,8 @@ from scipy.spatial.transform import Rotation
 from imaging.geometry import GeometryPolicy
 from imaging.load_study import load_study
 from imaging.provenance import Provenance
+from imaging.split_series import split_series
+from imaging.study import Stack
 from imaging.to_volume import SourceImage, to_volume
 from imaging.uids import derived_uid
 
@@ -81,7 +83,14 @@ def ramp(shape=SHAPE) -> np.ndarray:
 
 def source_of(folder: Path, max_gap_mm: float = 0.0) -> SourceImage:
     """The only series of a folder as the applications read it."""
-    return to_volume(load_study(folder).series[0], GeometryPolicy(max_gap_mm=max_gap_mm))
+    return to_volume(stack_of(folder), GeometryPolicy(max_gap_mm=max_gap_mm))
+
+
+def stack_of(path: Path) -> Stack:
+    """The only stack of the only series of a folder."""
+    (series,) = load_study(path).series
+    (stack,) = split_series(series)
+    return stack
 
 
 def asymmetric_mask(shape=SHAPE) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 
 from imaging import select_series as module
 from imaging.outcome import NothingEligibleError
-from imaging.select_series import SeriesRule, judge_series, judge_study, select_series
+from imaging.select_series import SeriesRule, judge_study, select_series
 from imaging.study import Study
 from imaging.weigh_t1w import Evidence
 from tests.phantoms import MPRAGE, PATIENT, decimal, oblique_affine, series_of, slice_headers
@@ -33,8 +33,13 @@ def study(*series):
     return Study(tuple(series), not_dicom=0, not_image=0, unreadable=0)
 
 
+def judge(series, rule):
+    """The verdict on a series that is one stack, or the best of its stacks."""
+    return judge_study(study(series), rule)[0]
+
+
 def reasons(series, rule=RULE):
-    verdict = judge_series(series, rule)
+    verdict = judge(series, rule)
     assert not verdict.eligible
     return verdict.reasons
 
@@ -45,17 +50,17 @@ def test_the_t1_weighted_series_is_taken_among_others():
 
     selection = select_series(study(others[0], wanted, others[1]), RULE)
 
-    assert selection.series is wanted
+    assert selection.stack.series is wanted
     assert not selection.tie
     assert len(selection.verdicts) == 3
-    assert selection.summary().startswith("series 7 (MR, 7 instances): 7 slices, voxels 5.00 x 1.00 x 1.20 mm; ")
+    assert selection.summary().startswith("series 7 (MR, 7 slices): 7 slices, voxels 5.00 x 1.00 x 1.20 mm; ")
 
 
 def test_a_misleading_description_does_not_change_the_choice():
     wanted = head("t1", SeriesDescription="t2_flair_dwi")
     other = head("t2", SeriesDescription="t1_mprage", **T2)
 
-    assert select_series(study(other, wanted), RULE).series is wanted
+    assert select_series(study(other, wanted), RULE).stack.series is wanted
 
 
 @pytest.mark.parametrize("echo", ["3", "20", "60", None])
@@ -64,7 +69,7 @@ def test_a_description_never_decides_whether_a_series_is_eligible(sequence, repe
     physics = {"ScanningSequence": sequence, "RepetitionTime": repetition, "EchoTime": echo, "ImageType": ["DERIVED"]}
     described = [head(**NO_PHYSICS | physics, SeriesDescription=text) for text in ("t1 mprage", "t2 flair", "")]
 
-    assert len({judge_series(series, RULE).eligible for series in described}) == 1
+    assert len({judge(series, RULE).eligible for series in described}) == 1
 
 
 def test_the_description_ranks_what_physics_leaves_equal():
@@ -72,12 +77,12 @@ def test_the_description_ranks_what_physics_leaves_equal():
 
     selection = select_series(study(nameless, named), RULE)
 
-    assert selection.series is named
+    assert selection.stack.series is named
     assert not selection.tie
 
 
 def test_a_header_without_times_is_eligible():
-    verdict = judge_series(head(**NO_PHYSICS), RULE)
+    verdict = judge(head(**NO_PHYSICS), RULE)
 
     assert verdict.eligible
     assert "no TR or TE: weighting cannot be confirmed" in verdict.reasons
@@ -86,13 +91,13 @@ def test_a_header_without_times_is_eligible():
 def test_a_confirmed_series_goes_before_one_that_cannot_be_confirmed():
     unconfirmed, confirmed = head("a", SeriesNumber=1, **NO_PHYSICS), head("b", SeriesNumber=2)
 
-    assert select_series(study(unconfirmed, confirmed), RULE).series is confirmed
+    assert select_series(study(unconfirmed, confirmed), RULE).stack.series is confirmed
 
 
 def test_the_finer_of_two_series_is_taken():
     coarse, fine = head("a", SeriesNumber=1), head("b", SeriesNumber=2, shape=(30, 110, 120), spacing_mm=(1.1, 1, 1))
 
-    assert select_series(study(coarse, fine), RULE).series is fine
+    assert select_series(study(coarse, fine), RULE).stack.series is fine
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
@@ -101,8 +106,8 @@ def test_of_equal_series_the_first_by_number_is_taken_and_the_tie_is_said(order)
 
     selection = select_series(study(*[equal[index] for index in order]), RULE)
 
-    assert selection.series is equal[1]
-    assert [verdict.series.number for verdict in selection.verdicts] == [5, 8, None]
+    assert selection.stack.series is equal[1]
+    assert [verdict.stack.series.number for verdict in selection.verdicts] == [5, 8, None]
     assert selection.tie
     assert "An equally good series was passed over" in selection.summary()
 
@@ -112,7 +117,7 @@ def test_of_equal_series_with_one_number_the_first_by_identifier_is_taken():
     first = min(equal, key=lambda series: series.uid)
 
     assert all(
-        select_series(study(*shuffled), RULE).series.uid == first.uid for shuffled in itertools.permutations(equal)
+        select_series(study(*shuffled), RULE).stack.series.uid == first.uid for shuffled in itertools.permutations(equal)
     )
 
 
@@ -138,7 +143,6 @@ def test_every_series_has_a_verdict_the_eligible_first():
 NOT_COVERING = [
     ({"Modality": "CT"}, "modality is CT, not MR"),
     ({"Modality": None}, "modality is absent, not MR"),
-    ({"NumberOfFrames": 12}, "a multi-frame object, which is not supported"),
     ({"shape": (5, 110, 120), "spacing_mm": (6.5, 1, 1)}, "5 slices, at least 6 needed"),
     ({"spacing_mm": (3.9, 1, 1)}, "covers 27 mm, at least 30 needed"),
     ({"spacing_mm": (5, 0.2, 1)}, "covers 22 mm, at least 30 needed"),
@@ -166,7 +170,7 @@ def test_all_slices_at_one_place_cover_nothing():
 
 @pytest.mark.parametrize(("part", "points"), [("HEAD", 0.5), ("BRAIN", 0.5), ("WHOLEBODY", 0), (None, 0)])
 def test_the_body_part_adds_to_the_score(part, points):
-    with_part, without = (judge_series(head(BodyPartExamined=each), RULE).score for each in (part, None))
+    with_part, without = (judge(head(BodyPartExamined=each), RULE).score for each in (part, None))
 
     assert with_part - without == points
 
@@ -175,20 +179,20 @@ def test_the_slices_may_come_in_any_order(rng):
     series = head()
     shuffled = series_of([series.headers[number] for number in rng.permutation(7)])
 
-    assert judge_series(shuffled, RULE).score == judge_series(series, RULE).score
+    assert judge(shuffled, RULE).score == judge(series, RULE).score
 
 
 def test_two_echoes_in_one_series_do_not_hide_its_spacing():
     headers = [*head("a").headers, *head("b").headers]
 
-    assert "voxels 5.00 x 1.00 x 1.20 mm" in judge_series(series_of(headers), RULE).reasons[0]
+    assert "voxels 5.00 x 1.00 x 1.20 mm" in judge(series_of(headers), RULE).reasons[0]
 
 
 def test_a_rule_without_weighting_asks_for_coverage_only():
     rule = SeriesRule(title="MR", modality="MR")
 
-    assert judge_series(head(**T2), rule).eligible
-    assert judge_series(head(shape=(2, 4, 4)), rule).eligible
+    assert judge(head(**T2), rule).eligible
+    assert judge(head(shape=(2, 4, 4)), rule).eligible
 
 
 def test_evidence_against_that_outweighs_the_rest_is_refused(monkeypatch):
@@ -198,4 +202,4 @@ def test_evidence_against_that_outweighs_the_rest_is_refused(monkeypatch):
 
 
 def test_scores_are_finite_for_the_series_that_are_taken():
-    assert np.isfinite(judge_series(head(), RULE).score)
+    assert np.isfinite(judge(head(), RULE).score)

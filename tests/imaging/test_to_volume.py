@@ -4,9 +4,10 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from scipy.spatial.transform import Rotation
 
-from imaging.geometry import GeometryPolicy
+from imaging.geometry import STRICT, GeometryPolicy
 from imaging.load_study import load_study
 from imaging.outcome import RefusedError
+from imaging.split_series import split_series
 from imaging.to_volume import to_volume
 from tests.phantoms import (
     ORIGIN_MM,
@@ -24,8 +25,8 @@ from tests.phantoms import (
 )
 
 
-def volume_of(folder, policy=None):
-    return to_volume(load_study(folder).series[0], policy)
+def volume_of(folder, policy=STRICT):
+    return to_volume(split_series(load_study(folder).series[0])[0], policy)
 
 
 @pytest.mark.parametrize(("order", "signs"), TURNS)
@@ -66,7 +67,7 @@ def test_shuffled_names_and_wrong_instance_numbers_change_nothing(tmp_path):
     source = volume_of(tmp_path)
 
     assert (source.volume.array == coded_pixels()).all()
-    assert [instance.path for instance in source.series.instances] == paths
+    assert [frame.instance.path for frame in source.frames] == paths
 
 
 def test_instances_are_given_in_the_order_of_their_slices(tmp_path):
@@ -76,8 +77,8 @@ def test_instances_are_given_in_the_order_of_their_slices(tmp_path):
     source = volume_of(tmp_path)
 
     assert source.slices == (0, 1, 2, 3, 4, 5)
-    for number, instance in enumerate(source.series.instances):
-        position_mm = np.array(instance.header.ImagePositionPatient, float)
+    for number, frame in enumerate(source.frames):
+        position_mm = np.array(frame.header.ImagePositionPatient, float)
         assert position_mm == pytest.approx((source.volume.affine @ [number, 0, 0, 1])[:3], abs=1e-6)
 
 
@@ -169,11 +170,11 @@ def test_two_neighbours_missing_are_interpolated_by_their_distance(tmp_path):
     assert "2 of 6 slices missing in the series (slice 2, 3 by position)" in source.flags[0]
 
 
-def test_slices_without_an_instance_are_left_out_of_what_belongs_to_instances(tmp_path):
+def test_slices_without_a_frame_are_left_out_of_what_belongs_to_frames(tmp_path):
     write_series(tmp_path)[3].unlink()
     source = volume_of(tmp_path, GeometryPolicy(max_gap_mm=8.0))
 
-    kept = source.of_instances(np.arange(6)[:, None, None] * np.ones((1, 2, 2)))
+    kept = source.of_planes(np.arange(6)[:, None, None] * np.ones((1, 2, 2)))
 
     assert kept[:, 0, 0].tolist() == [0, 1, 2, 4, 5]
 
@@ -183,7 +184,7 @@ def test_a_whole_series_keeps_all_its_slices(tmp_path):
     source = volume_of(tmp_path)
 
     assert source.flags == ()
-    assert source.of_instances(source.volume.array) is source.volume.array
+    assert source.of_planes(source.volume.array) is source.volume.array
 
 
 def test_an_absurd_size_is_refused_before_memory_is_taken_for_it(tmp_path):

@@ -51,7 +51,7 @@ def test_the_study_is_one_volume_on_the_grid_that_was_asked_for(study):
 def test_the_series_is_taken_as_a_t1w_head(study):
     selection = select_series(load_study(study), T1W_HEAD)
 
-    assert selection.series.number == 2
+    assert selection.stack.series.number == 2
 
 
 def test_the_whole_brain_lies_inside_the_default_image():

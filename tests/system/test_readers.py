@@ -12,6 +12,7 @@ import SimpleITK
 from pydicom import dcmread
 
 from imaging.load_study import load_study
+from imaging.split_series import split_series
 from imaging.to_volume import to_volume
 from tests.series_samples import assert_same_at_the_same_mm
 
@@ -49,7 +50,7 @@ def read_image(path):
 
 @pytest.fixture(scope="module")
 def source(sample):
-    return to_volume(load_study(sample).series[0]).volume
+    return to_volume(split_series(load_study(sample).series[0])[0]).volume
 
 
 @pytest.fixture(scope="module")
