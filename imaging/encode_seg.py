@@ -1,4 +1,4 @@
-"""A mask as DICOM Segmentation, frame by frame with its source, or on the grid its source was resampled to.
+"""Masks as DICOM Segmentation, frame by frame with their source, or on the grid the source was resampled to.
 
 The object is put together here from the modules of PS3.3 A.51, because frames are packed straight from the mask and
 every UID is fixed by the input; dciodvfy, dcmqi and highdicom judge it in the tests.
@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import highdicom as hd
 import numpy as np
 import numpy.typing as npt
-import pydicom
 from highdicom.seg import SegmentDescription
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
@@ -21,7 +19,6 @@ from pydicom.sr.coding import Code
 from pydicom.tag import Tag
 from pydicom.uid import SegmentationStorage
 
-from imaging.outcome import OutputError
 from imaging.provenance import Provenance
 from imaging.suite import SUITE
 from imaging.to_volume import SourceImage
@@ -37,7 +34,6 @@ from imaging.write_common import (
 )
 
 BRAIN = Code("12738006", "SCT", "Brain")
-POSITION_TOLERANCE_MM = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,37 +46,54 @@ class SegmentLabel:
     display_rgb: tuple[int, int, int]
 
 
+@dataclass(frozen=True)
+class Segment:
+    """What one segment of an object marks."""
+
+    label: SegmentLabel
+    mask: npt.NDArray[np.bool_]  # (slice, row, column) on the grid of the source volume
+
+
 BRAIN_LABEL = SegmentLabel(
     label="Brain", category=codes.SCT.AnatomicalStructure, property_type=BRAIN, display_rgb=(230, 160, 60)
 )
 
 
-def encode_seg(
-    mask: npt.NDArray[np.bool_], source: SourceImage, label: SegmentLabel, provenance: Provenance
-) -> Dataset:
-    """Return a BINARY Segmentation (PS3.3 A.51) with one segment and one frame for each plane of the source.
+def encode_seg(segments: Sequence[Segment], source: SourceImage, provenance: Provenance, title: str) -> Dataset:
+    """Return a BINARY Segmentation (PS3.3 A.51): for each segment one frame on each plane of the source.
 
-    mask  (slice, row, column) on the grid of the source volume
+    title  of the series, such as "Brain mask"
     """
     header, uids = source.stack.header, uids_of(source.frames)
-    seg = new_object(header, SegmentationStorage, "SEG", f"{label.label} mask", provenance, uids)
+    seg = new_object(header, SegmentationStorage, "SEG", title, provenance, uids)
     seg.ImageType = ["DERIVED", "PRIMARY"]
-    seg.ContentLabel, seg.ContentDescription = label.label.upper(), "Research use only"
+    seg.ContentLabel, seg.ContentDescription = _content_label(title), "Research use only"
     seg.ContentCreatorName = None
     seg.SegmentationType, seg.SegmentsOverlap = "BINARY", "NO"
     seg.LossyImageCompression = "00"
     _add_frame_of_reference(seg, source, provenance, uids)
-    seg.SegmentSequence = [_segment(label, provenance, header, uids)]
+    if len(segments) == 1 and len(source.planes) == source.volume.shape[0]:
+        seg.DimensionOrganizationType = "3D"
+    seg.SegmentSequence = [
+        _segment(number, segment.label, provenance, header, uids) for number, segment in enumerate(segments, start=1)
+    ]
     seg.SharedFunctionalGroupsSequence = [_shared_groups(source)]
-    seg.PerFrameFunctionalGroupsSequence = [_frame_groups(source, at) for at in range(len(source.planes))]
+    seg.PerFrameFunctionalGroupsSequence = [
+        _frame_groups(source, number, at) for number in range(1, len(segments) + 1) for at in range(len(source.planes))
+    ]
     seg.ReferencedSeriesSequence = [
         item(
             SeriesInstanceUID=source.series.uid,
             ReferencedInstanceSequence=instance_references(source.frames),
         )
     ]
-    _add_pixels(seg, source.of_planes(mask))
+    _add_pixels(seg, np.concatenate([source.of_planes(segment.mask) for segment in segments]))
     return seg
+
+
+def _content_label(title: str) -> str:
+    """Return a code string (PS3.5 6.2: at most 16 capitals, digits, blanks and underscores)."""
+    return "".join(letter for letter in title.upper() if letter.isascii() and (letter.isalnum() or letter == " "))[:16]
 
 
 def _add_frame_of_reference(seg: Dataset, source: SourceImage, provenance: Provenance, uids: Sequence[str]) -> None:
@@ -102,13 +115,13 @@ def _add_frame_of_reference(seg: Dataset, source: SourceImage, provenance: Prove
         )
         for index, group in pointers
     ]
-    if len(source.planes) == source.volume.shape[0]:
-        seg.DimensionOrganizationType = "3D"
 
 
-def _segment(label: SegmentLabel, provenance: Provenance, source: Dataset, uids: Sequence[str]) -> SegmentDescription:
+def _segment(
+    number: int, label: SegmentLabel, provenance: Provenance, source: Dataset, uids: Sequence[str]
+) -> SegmentDescription:
     return SegmentDescription(
-        segment_number=1,
+        segment_number=number,
         segment_label=label.label,
         segmented_property_category=label.category,
         segmented_property_type=label.property_type,
@@ -136,18 +149,18 @@ def _shared_groups(source: SourceImage) -> Dataset:
     return item(
         PixelMeasuresSequence=[measures],
         PlaneOrientationSequence=[item(ImageOrientationPatient=decimal_strings(orientation))],
-        SegmentIdentificationSequence=[item(ReferencedSegmentNumber=1)],
     )
 
 
-def _frame_groups(source: SourceImage, at: int) -> Dataset:
+def _frame_groups(source: SourceImage, segment: int, at: int) -> Dataset:
     plane = source.planes[at]
     image = reference(plane.frame)
     image.SpatialLocationsPreserved = "NO" if source.resampled else "YES"
     image.PurposeOfReferenceCodeSequence = [_SOURCE_IMAGE]
     return item(
         DerivationImageSequence=[item(SourceImageSequence=[image], DerivationCodeSequence=[_SEGMENTATION])],
-        FrameContentSequence=[item(DimensionIndexValues=[1, at + 1])],
+        FrameContentSequence=[item(DimensionIndexValues=[segment, at + 1])],
+        SegmentIdentificationSequence=[item(ReferencedSegmentNumber=segment)],
         PlanePositionSequence=[item(ImagePositionPatient=decimal_strings(plane.position_mm))],
     )
 
@@ -163,46 +176,3 @@ def _add_pixels(seg: Dataset, frames: npt.NDArray[np.generic]) -> None:
 
 _SOURCE_IMAGE = code("121322", "DCM", "Source image for image processing operation")
 _SEGMENTATION = code("113076", "DCM", "Segmentation")
-
-
-def check_seg(path: Path, mask: npt.NDArray[np.bool_], source: SourceImage) -> None:
-    """Read a written segmentation again and compare each frame with the mask at the same millimetres.
-
-    Raises OutputError when a frame is missing, displaced, or holds another mask.
-    """
-    seg = pydicom.dcmread(path)
-    bits = np.unpackbits(np.frombuffer(seg.PixelData, np.uint8), bitorder="little")
-    count = int(seg.NumberOfFrames) * seg.Rows * seg.Columns
-    frames = bits[:count].reshape(-1, seg.Rows, seg.Columns).astype(bool)
-    volume = source.volume
-    inverse = np.linalg.inv(volume.affine)
-    _check_plane(seg, source)
-    planes = {plane.slice: plane for plane in source.planes}
-    found: set[int] = set()
-    for frame, groups in zip(frames, seg.PerFrameFunctionalGroupsSequence, strict=True):
-        position = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
-        nearest = round((inverse @ np.append(position, 1))[0])
-        # positions stored with few digits: the plane's own counts, not the ideal stack
-        expected = planes[nearest].position_mm if nearest in planes else volume.affine[:3, 3]
-        displaced_mm = float(np.linalg.norm(position - expected))
-        if nearest not in planes or displaced_mm > POSITION_TOLERANCE_MM:
-            raise OutputError(
-                f"A frame of the written segmentation lies {displaced_mm:.3f} mm beside its source slice."
-            )
-        if not np.array_equal(frame, mask[nearest]):
-            raise OutputError(f"Slice {nearest + 1} of the written segmentation is not the mask that was computed.")
-        found.add(nearest)
-    if len(found) < len(planes):
-        raise OutputError(f"{len(planes) - len(found)} source slices have no frame in the written segmentation.")
-
-
-def _check_plane(seg: Dataset, source: SourceImage) -> None:
-    """Refuse frames that are turned or have other voxels than the source."""
-    shared = seg.SharedFunctionalGroupsSequence[0]
-    written = [
-        *shared.PlaneOrientationSequence[0].ImageOrientationPatient,
-        *shared.PixelMeasuresSequence[0].PixelSpacing,
-    ]
-    orientation, pixel_spacing_mm = in_plane(source)
-    if not np.allclose(written, [*orientation, *pixel_spacing_mm], rtol=0, atol=1e-6):
-        raise OutputError("The frames of the written segmentation are turned or scaled against the source.")

@@ -7,7 +7,8 @@ from typing import Any
 
 from monai.deploy.core import OperatorSpec
 
-from imaging.encode_seg import SegmentLabel, check_seg, encode_seg
+from imaging.check_seg import check_seg
+from imaging.encode_seg import Segment, SegmentLabel, encode_seg
 from imaging.provenance import Provenance
 from imaging.publish import staged
 from imaging.write_common import save_dicom
@@ -33,7 +34,7 @@ class WriteSeg(Step):
     def step(self, op_input: Any, op_output: Any) -> None:
         mask = op_input.receive("mask").array
         source = op_input.receive("source")
-        seg = encode_seg(mask, source, self.label, self.provenance)
+        seg = encode_seg([Segment(self.label, mask)], source, self.provenance, f"{self.label.label} mask")
         save_dicom(seg, self.path)
-        check_seg(self.path, mask, source)
+        check_seg(self.path, [mask], source)
         op_output.emit(seg, "seg")

@@ -3,7 +3,8 @@ import pytest
 from highdicom.seg import segread
 from pydicom import dcmread
 
-from imaging.encode_seg import BRAIN_LABEL, check_seg, encode_seg
+from imaging.check_seg import check_seg
+from imaging.encode_seg import BRAIN_LABEL, Segment, encode_seg
 from imaging.outcome import OutputError
 from imaging.write_common import save_dicom
 from tests.series_samples import (
@@ -23,7 +24,7 @@ from tests.series_samples import (
 
 def encode(source, mask=None, provenance=PROVENANCE):
     mask = asymmetric_mask(source.volume.shape) if mask is None else mask
-    return encode_seg(mask, source, BRAIN_LABEL, provenance)
+    return encode_seg([Segment(BRAIN_LABEL, mask)], source, provenance, "Brain mask")
 
 
 def written(seg, folder):
@@ -74,7 +75,7 @@ def test_a_written_mask_passes_the_check(tmp_path, plane, backwards):
 
     path = written(encode(source, mask), tmp_path)
 
-    check_seg(path, mask, source)
+    check_seg(path, [mask], source)
 
 
 @pytest.mark.parametrize("digits", [2, 3])
@@ -88,7 +89,7 @@ def test_positions_stored_with_few_digits_pass_the_check(tmp_path, digits):
 
     path = written(encode(source, mask), tmp_path)
 
-    check_seg(path, mask, source)
+    check_seg(path, [mask], source)
 
 
 @pytest.mark.parametrize("fill", [False, True], ids=["empty", "full"])
@@ -106,7 +107,7 @@ def test_a_displaced_frame_is_refused(source, tmp_path, axis, shift_mm):
     path = written(seg, tmp_path)
 
     with pytest.raises(OutputError, match=r"beside its source slice|is not the mask"):
-        check_seg(path, asymmetric_mask(), source)
+        check_seg(path, [asymmetric_mask()], source)
 
 
 def test_a_frame_outside_the_volume_is_refused(source, tmp_path):
@@ -116,7 +117,7 @@ def test_a_frame_outside_the_volume_is_refused(source, tmp_path):
     path = written(seg, tmp_path)
 
     with pytest.raises(OutputError, match="beside its source slice"):
-        check_seg(path, asymmetric_mask(), source)
+        check_seg(path, [asymmetric_mask()], source)
 
 
 def test_two_exchanged_frames_are_refused(source, tmp_path):
@@ -126,7 +127,7 @@ def test_two_exchanged_frames_are_refused(source, tmp_path):
     path = written(seg, tmp_path)
 
     with pytest.raises(OutputError, match="is not the mask"):
-        check_seg(path, asymmetric_mask(), source)
+        check_seg(path, [asymmetric_mask()], source)
 
 
 @pytest.mark.parametrize("voxel", [(0, 0, 0), (3, 4, 5), (5, 8, 12)])
@@ -137,7 +138,7 @@ def test_one_wrong_voxel_is_refused(source, tmp_path, voxel):
     path = written(encode(source, other), tmp_path)
 
     with pytest.raises(OutputError, match=rf"Slice {voxel[0] + 1} .* is not the mask"):
-        check_seg(path, mask, source)
+        check_seg(path, [mask], source)
 
 
 def test_a_missing_frame_is_refused(source, tmp_path):
@@ -147,7 +148,7 @@ def test_a_missing_frame_is_refused(source, tmp_path):
     path = written(seg, tmp_path)
 
     with pytest.raises(OutputError, match="1 source slices have no frame"):
-        check_seg(path, asymmetric_mask(), source)
+        check_seg(path, [asymmetric_mask()], source)
 
 
 def test_turned_frames_are_refused(source, tmp_path):
@@ -157,7 +158,7 @@ def test_turned_frames_are_refused(source, tmp_path):
     path = written(seg, tmp_path)
 
     with pytest.raises(OutputError):
-        check_seg(path, asymmetric_mask(), source)
+        check_seg(path, [asymmetric_mask()], source)
 
 
 def test_frames_of_other_spacing_are_refused(source, tmp_path):
@@ -166,7 +167,7 @@ def test_frames_of_other_spacing_are_refused(source, tmp_path):
     path = written(seg, tmp_path)
 
     with pytest.raises(OutputError):
-        check_seg(path, asymmetric_mask(), source)
+        check_seg(path, [asymmetric_mask()], source)
 
 
 def test_a_missing_slice_gets_no_frame(source_without_slice_3):
@@ -191,7 +192,7 @@ def test_frames_around_a_missing_slice_hold_their_own_masks(source_without_slice
 def test_a_mask_with_a_missing_slice_passes_the_check(source_without_slice_3, tmp_path):
     path = written(encode(source_without_slice_3), tmp_path)
 
-    check_seg(path, asymmetric_mask(), source_without_slice_3)
+    check_seg(path, [asymmetric_mask()], source_without_slice_3)
 
 
 @pytest.mark.parametrize("plane", PLANES)
@@ -315,4 +316,4 @@ def test_a_source_from_which_an_attribute_was_removed_is_still_encoded(tmp_path,
 
     path = written(encode(source), tmp_path)
 
-    check_seg(path, asymmetric_mask(), source)
+    check_seg(path, [asymmetric_mask()], source)

@@ -1,7 +1,7 @@
 import pytest
 from pydicom import dcmread
 
-from imaging.encode_seg import BRAIN_LABEL, encode_seg
+from imaging.encode_seg import BRAIN_LABEL, Segment, encode_seg
 from imaging.encode_sr import encode_sr
 from imaging.measure_brain import BrainMeasurement
 from imaging.suite import RESEARCH_USE
@@ -22,7 +22,7 @@ VOLUME_ML = 1234.56
 
 def report_on(source, provenance=PROVENANCE, volume_ml=VOLUME_ML, notes=()):
     """The segmentation of a source and the report on it."""
-    seg = encode_seg(asymmetric_mask(), source, BRAIN_LABEL, provenance)
+    seg = encode_seg([Segment(BRAIN_LABEL, asymmetric_mask())], source, provenance, "Brain mask")
     return seg, encode_sr(BrainMeasurement(volume_ml, ()), seg, source, provenance, notes)
 
 
