@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from highdicom import Volume
+from pydicom.sr.codedict import codes
 
+from imaging.finding import MILLILITRE, Finding, Quantity
 from imaging.outcome import RefusedError
 from imaging.scale_intensity import intensity_window
 
@@ -27,6 +29,11 @@ class BrainMeasurement:
 
     volume_ml: float
     flags: tuple[str, ...]  # sentences; empty when nothing is suspicious
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The volume, for a report."""
+        return (Finding(1, (Quantity(codes.SCT.Volume, self.volume_ml, MILLILITRE),)),)
 
 
 def measure_brain(mask: Volume, image: Volume) -> BrainMeasurement:

@@ -1,4 +1,4 @@
-"""Operator: measurement, segmentation and source image -> DICOM SR file."""
+"""Operator: findings, segmentation and source image -> DICOM SR file."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from operators.step import Step
 
 
 class WriteSr(Step):
-    """A TID 1500 measurement report that references the segment and the source series."""
+    """A TID 1500 measurement report that references the segments and the source series."""
 
-    def __init__(self, fragment: Any, *args: Any, folder: Path, provenance: Provenance, **kwargs: Any) -> None:
+    def __init__(
+        self, fragment: Any, *args: Any, folder: Path, title: str, provenance: Provenance, **kwargs: Any
+    ) -> None:
         self.path = staged(folder, "sr.dcm")
+        self.title = title
         self.provenance = provenance
         super().__init__(fragment, *args, **kwargs)
 
     def setup(self, spec: OperatorSpec) -> None:
-        spec.input("measurement")
+        spec.input("report")
         spec.input("seg")
         spec.input("source")
 
     def step(self, op_input: Any, op_output: Any) -> None:
-        measurement = op_input.receive("measurement")
-        source = op_input.receive("source")
-        notes = (*source.flags, *measurement.flags)
-        report = encode_sr(measurement, op_input.receive("seg"), source, self.provenance, notes)
-        save_dicom(report, self.path)
+        report, source = op_input.receive("report"), op_input.receive("source")
+        seg = op_input.receive("seg")
+        notes = (*source.flags, *report.flags)
+        document = encode_sr(report.findings, seg, source, self.provenance, title=self.title, notes=notes)
+        save_dicom(document, self.path)

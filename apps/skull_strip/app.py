@@ -94,7 +94,9 @@ class SkullStrip(Application):
         write_seg = WriteSeg(
             self, folder=folder, label=BRAIN_LABEL, provenance=made_by, record=record, name="write_seg"
         )
-        write_sr = WriteSr(self, folder=folder, provenance=made_by, record=record, name="write_sr")
+        write_sr = WriteSr(
+            self, folder=folder, title="Brain volume", provenance=made_by, record=record, name="write_sr"
+        )
         report = RecordBrain(self, record=record, name="record")
 
         self.add_flow(load, select)
@@ -108,7 +110,7 @@ class SkullStrip(Application):
         self.add_flow(to_volume, measure, {("source", "source")})
         self.add_flow(keep_largest, write_seg, {("mask", "mask")})
         self.add_flow(to_volume, write_seg, {("source", "source")})
-        self.add_flow(measure, write_sr, {("measurement", "measurement")})
+        self.add_flow(measure, write_sr, {("measurement", "report")})
         self.add_flow(write_seg, write_sr, {("seg", "seg")})
         self.add_flow(to_volume, write_sr, {("source", "source")})
         self.add_flow(select, report, {("selection", "selection")})

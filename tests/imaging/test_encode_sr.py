@@ -23,7 +23,9 @@ VOLUME_ML = 1234.56
 def report_on(source, provenance=PROVENANCE, volume_ml=VOLUME_ML, notes=()):
     """The segmentation of a source and the report on it."""
     seg = encode_seg([Segment(BRAIN_LABEL, asymmetric_mask())], source, provenance, "Brain mask")
-    return seg, encode_sr(BrainMeasurement(volume_ml, ()), seg, source, provenance, notes)
+    return seg, encode_sr(
+        BrainMeasurement(volume_ml, ()).findings, seg, source, provenance, title="Brain volume", notes=notes
+    )
 
 
 def items(node, meaning):
