@@ -1,4 +1,4 @@
-"""``monai-deploy explain APP -i IN``: which series would be taken, and why each other one not."""
+"""``monai-deploy explain [APP] -i IN``: what a folder holds, and which series an application would take and why."""
 
 from __future__ import annotations
 
@@ -6,29 +6,97 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cli.environment import prepare_process
 from cli.find_app import find_app
 from cli.lazy_torch import defer_torch
 from imaging.outcome import ExitCode, UsageError
 
+if TYPE_CHECKING:
+    from imaging.resolve_study import Resolved
+    from imaging.study import Study
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add APP, -i and --json."""
-    parser.add_argument("app", metavar="APP", help="name or folder of an application of the suite")
+    parser.add_argument(
+        "app", metavar="APP", nargs="?", help="name or folder of an application of the suite; none: what is there"
+    )
     parser.add_argument("-i", "--input", type=Path, required=True, help="folder of a DICOM study")
     parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the verdict on every series; exit code 0 when one would be taken, 3 when none."""
+    """Print what the folder holds; with APP the verdict on every series, and exit code 3 when none would be taken."""
+    from imaging.load_study import load_study
+
+    prepare_process("WARN")
+    if options.app is None:
+        return _explain_study(load_study(options.input), as_json=options.json)
+    defer_torch()
+    return _explain_choice(options)
+
+
+def _explain_study(study: Study, *, as_json: bool) -> int:
+    from imaging.resolve_study import resolve_study
+
+    resolved = resolve_study(study)
+    if as_json:
+        facts = {"found": study.counts(), "stacks": [_facts(each) for each in resolved]}
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+        return int(ExitCode.DONE)
+    sys.stdout.write(f"Found {study.counts()}.\n")
+    for each in resolved:
+        sys.stdout.write(f"  {_row(each)}\n")
+    return int(ExitCode.DONE)
+
+
+def _row(resolved: Resolved) -> str:
+    """Return one line: what it is, how sure, where, and whether it is a regular volume."""
+    kind = resolved.kind
+    said = [f"{kind.weighting.value} ({100 * kind.confidence:.0f} %)"]
+    said += [f"b = {kind.b_value:g} s/mm2"] if kind.b_value is not None else []
+    said += [kind.plane.value] if kind.plane else []
+    said += [kind.acquisition] if kind.acquisition else []
+    said += ["contrast agent"] if kind.contrast_enhanced else []
+    said += ["fat-suppressed"] if kind.fat_suppressed else []
+    said += [f"place {resolved.group}"] if resolved.group else ["no frame of reference"]
+    if resolved.spacing_mm:
+        said.append("voxels " + " x ".join(f"{size:.2f}" for size in resolved.spacing_mm) + " mm")
+    why = f"\n      no regular volume: {resolved.problem}" if resolved.problem else ""
+    return f"{resolved.stack}: {', '.join(said)}\n      {'; '.join(kind.evidence)}{why}"
+
+
+def _facts(resolved: Resolved) -> dict[str, Any]:
+    kind = resolved.kind
+    return {
+        "series_number": resolved.stack.series.number,
+        "modality": resolved.stack.series.modality,
+        "slices": len(resolved.stack.frames),
+        "traits": list(resolved.stack.traits),
+        "weighting": kind.weighting.value,
+        "confidence": kind.confidence,
+        "b_value_s_per_mm2": kind.b_value,
+        "plane": kind.plane.value if kind.plane else None,
+        "tilt_deg": kind.tilt_deg,
+        "acquisition": kind.acquisition,
+        "contrast_enhanced": kind.contrast_enhanced,
+        "fat_suppressed": kind.fat_suppressed,
+        "derived": kind.derived,
+        "evidence": list(kind.evidence),
+        "place": resolved.group,
+        "spacing_mm": resolved.spacing_mm,
+        "problem": resolved.problem,
+    }
+
+
+def _explain_choice(options: argparse.Namespace) -> int:
     from cli.run import load_app
     from imaging.load_study import load_study
     from imaging.report_brain import verdict_facts
     from imaging.select_series import judge_study
 
-    prepare_process("WARN")
-    defer_torch()
     path = find_app(options.app)
     module = load_app(path if path.is_dir() else path.parent)
     if not hasattr(module, "CARD"):

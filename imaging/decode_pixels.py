@@ -12,16 +12,18 @@ import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MPEGTransferSyntaxes
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from imaging.load_study import DAMAGE
 from imaging.outcome import Reason, RefusedError
+from imaging.read_values import UNREADABLE
 from imaging.study import Frame, integer
 
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
 EXPLICIT_VRS = (b"OB", b"OW", b"UN")
 """Files may state another transfer syntax than they use. As a length, which is even, none of these can be read."""
+UNDEFINED_LENGTH = b"\xff\xff\xff\xff"
 MAX_PIXELS = 2**28
 """Larger images than 16384 x 16384 are refused before anything is allocated."""
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
@@ -51,8 +53,6 @@ def _refuse_unusable(frame: Frame, rows: int, columns: int) -> None:
     photometric = frame.header.get("PhotometricInterpretation")
     if _number(frame, "SamplesPerPixel", 1) != 1 or photometric not in MONOCHROME:
         raise _refusal(frame, f"its pixels are {photometric}, not MONOCHROME2", Reason.PHOTOMETRIC)
-    if _syntax(frame) in MPEGTransferSyntaxes:
-        raise _refusal(frame, f"it is a video ({_syntax(frame).name})", Reason.VIDEO)
     if frame.header.get("ModalityLUTSequence"):
         raise _refusal(frame, "its values follow a Modality LUT, not a slope and intercept", Reason.BAD_RESCALE)
 
@@ -75,6 +75,8 @@ def _native(frame: Frame, rows: int, columns: int) -> npt.NDArray[np.generic]:
             element += file.read(4)
         if element[:4] != PIXEL_DATA:
             return _decoded(frame, rows * columns)  # Float or Double Float Pixel Data
+        if element[-4:] == UNDEFINED_LENGTH:
+            raise _refusal(frame, f"its pixels are encapsulated, against its {_syntax(frame).name}", Reason.UNDECODABLE)
         start = frame.number * needed
         there = os.fstat(file.fileno()).st_size - file.tell()
         found = max(0, min(there, int.from_bytes(element[-4:], "little")) - start)
@@ -142,8 +144,9 @@ def _number(frame: Frame, keyword: str, default: float | None = None) -> float:
     try:
         value = frame.header.get(keyword)
         return float(default if value is None else value)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise _refusal(frame, f"its {keyword} is missing or no number", Reason.BAD_SIZE) from error
+    except UNREADABLE as error:
+        reason = Reason.BAD_RESCALE if keyword.startswith("Rescale") else Reason.BAD_SIZE
+        raise _refusal(frame, f"its {keyword} is missing or no number", reason) from error
 
 
 def _refusal(frame: Frame, why: str, reason: Reason) -> RefusedError:

@@ -12,6 +12,13 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
+from pydicom.uid import (
+    UID,
+    MPEGTransferSyntaxes,
+    VideoEndoscopicImageStorage,
+    VideoMicroscopicImageStorage,
+    VideoPhotographicImageStorage,
+)
 
 from imaging.outcome import Reason, RefusedError
 from imaging.study import Frame, Instance, integer
@@ -38,6 +45,11 @@ PLAIN_NAMES: Mapping[str, str] = {
 """Attributes of multi-frame objects and their names in single-frame objects (PS3.3 C.8.13 against C.8.3)."""
 PHILIPS_FRAME = Tag(0x2005, 0x140F), Tag(0x2005, 0x100F)
 """Philips keeps the attributes that a single-frame image would have had in a private sequence of each frame."""
+VIDEO_CLASSES = (
+    VideoEndoscopicImageStorage,
+    VideoMicroscopicImageStorage,
+    VideoPhotographicImageStorage,
+)
 IDENTITY = frozenset(Tag(keyword) for keyword in ("SOPClassUID", "SOPInstanceUID", "NumberOfFrames"))
 
 
@@ -48,6 +60,7 @@ def frames_of(instance: Instance) -> tuple[Frame, ...]:
     where those lie.
     """
     header = instance.header
+    _refuse_video(header)
     count = integer(header, "NumberOfFrames")
     if count is None and "PerFrameFunctionalGroupsSequence" not in header:
         return (Frame(instance, 0, header),)
@@ -72,6 +85,12 @@ def frames_of(instance: Instance) -> tuple[Frame, ...]:
         for group in _items(header, "SharedFunctionalGroupsSequence"):
             common.update(_flat(group))
         return tuple(Frame(instance, number, _frame_header(common, group)) for number, group in enumerate(groups))
+
+
+def _refuse_video(header: Dataset) -> None:
+    meta = getattr(header, "file_meta", Dataset())
+    if meta.get("TransferSyntaxUID") in MPEGTransferSyntaxes or UID(str(header.get("SOPClassUID"))) in VIDEO_CLASSES:
+        raise RefusedError("Still images are needed; the series is a video. Send the images it shows.", Reason.VIDEO)
 
 
 def _frame_header(common: Mapping[BaseTag, Any], group: Dataset) -> Dataset:

@@ -14,6 +14,7 @@ from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
 
 from imaging.outcome import Reason, RefusedError
+from imaging.read_values import UNREADABLE
 from imaging.study import Stack, integer, tuple_of_floats
 
 ORIENTATION_TOLERANCE = 1e-4
@@ -76,8 +77,12 @@ class StackGeometry:
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """Slices of the grid without a frame, counted from 0; none when the frames are resampled."""
-        return () if self.resampled else tuple(sorted(set(range(self.shape[0])) - {int(at) for at in self.slices}))
+        """Slices of the grid without a frame, counted from 0; none when the frames are unevenly spaced."""
+        return (
+            ()
+            if self.uneven_mm is not None
+            else tuple(sorted(set(range(self.shape[0])) - {int(at) for at in self.slices}))
+        )
 
 
 def slice_plane(header: Dataset) -> SlicePlane:
@@ -100,8 +105,10 @@ def slice_plane(header: Dataset) -> SlicePlane:
 def _numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...]:
     try:
         values = tuple_of_floats(header.get(keyword))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RefusedError(_unusable(dictionary_description(keyword), "a value that is no number"), Reason.BAD_GEOMETRY) from error
+    except UNREADABLE as error:
+        raise RefusedError(
+            _unusable(dictionary_description(keyword), "a value that is no number"), Reason.BAD_GEOMETRY
+        ) from error
     if values is None:
         raise RefusedError(_unusable(dictionary_description(keyword), None), Reason.NO_GEOMETRY)
     if len(values) != count or not np.all(np.isfinite(values)) or max(map(abs, values)) > FARTHEST_MM:
@@ -208,16 +215,15 @@ class _Slices:
     def places(self, policy: GeometryPolicy) -> tuple[tuple[float, ...], float, tuple[float, float] | None]:
         """Return the place of each slice on the slice axis, the spacing in mm, and the range of distances if uneven."""
         steps = np.diff(self.heights)
-        median = float(np.median(steps))
-        counts = np.maximum(1, np.rint(steps / median).astype(int))
-        tolerance = max(SPACING_TOLERANCE * median, SPACING_TOLERANCE_MM)
-        uneven = np.abs(steps - counts * median) > tolerance
+        median, counts, tolerance, uneven = _count_steps(steps, float(np.median(steps)))
+        if uneven.any() and not _count_steps(steps, float(steps.min()))[3].any():
+            median, counts, tolerance, uneven = _count_steps(steps, float(steps.min()))  # most slices are missing
         gap = (counts > 1) & (steps > policy.max_gap_mm + tolerance)
         extent = float(self.heights[-1] - self.heights[0])
         if not uneven.any() and not gap.any():
             places = np.concatenate([[0], np.cumsum(counts)])
             return tuple(float(place) for place in places), extent / float(places[-1]), None
-        if policy.resample_uneven and uneven.any() and not (policy.max_gap_mm and gap.any()):
+        if policy.resample_uneven and not (policy.max_gap_mm and gap.any()):
             spacing = extent / max(1, round(extent / median))
             places = (self.heights - self.heights[0]) / spacing
             return tuple(float(place) for place in places), spacing, (float(steps.min()), float(steps.max()))
@@ -254,6 +260,15 @@ class _Slices:
             f"{per_step[worst]:.2f} mm per {steps[worst]:.2f} mm (a tilted gantry). Send a series without tilt.",
             Reason.TILT,
         )
+
+
+def _count_steps(
+    steps: npt.NDArray[np.float64], spacing_mm: float
+) -> tuple[float, npt.NDArray[np.int64], float, npt.NDArray[np.bool_]]:
+    """Return the spacing, how often it fits into each step, the tolerance in mm, and which steps it does not fit."""
+    counts = np.maximum(1, np.rint(steps / spacing_mm).astype(int))
+    tolerance = max(SPACING_TOLERANCE * spacing_mm, SPACING_TOLERANCE_MM)
+    return spacing_mm, counts, tolerance, np.abs(steps - counts * spacing_mm) > tolerance
 
 
 def _refuse_same_place(stack: Stack, steps: npt.NDArray[np.float64]) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from pydicom.dataset import Dataset
 
+from imaging.evidence import Evidence
 from imaging.geometry import SlicePlane, slice_plane
+from imaging.image_attributes import plane_of
+from imaging.image_kind import Plane, Weighting
 from imaging.outcome import NothingEligibleError, RefusedError
 from imaging.split_series import split_series
 from imaging.study import Series, Stack, Study
-from imaging.weigh_t1w import Evidence, weigh_t1w
-
-WEIGHTINGS: dict[str, Callable[[Dataset], list[Evidence]]] = {"T1w": weigh_t1w}
+from imaging.weigh_image import weigh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,8 @@ class SeriesRule:
 
     title: str  # as a user would say it: "T1w head MR"
     modality: str
-    weighting: str | None = None  # a key of WEIGHTINGS
+    weighting: Weighting | None = None
+    plane: Plane | None = None  # the nearest anatomical one
     min_slices: int = 2
     min_extent_mm: float = 0.0  # along each of the three axes
     max_spacing_mm: float = float("inf")  # along each of the three axes
@@ -89,8 +90,8 @@ def judge_stack(stack: Stack, rule: SeriesRule) -> Verdict:
     """Return whether a rule takes a stack, its score and the reasons."""
     evidence = _coverage(stack, rule)
     if not any(fact.decisive for fact in evidence):
-        evidence += _body_part(stack.header, rule)
-        evidence += WEIGHTINGS[rule.weighting](stack.header) if rule.weighting else []
+        evidence += _body_part(stack.header, rule) + _plane(stack.header, rule)
+        evidence += weigh(stack.header, rule.weighting) if rule.weighting else []
     decisive = [fact.reason for fact in evidence if fact.decisive]
     score = round(sum(fact.weight for fact in evidence), 3)
     if decisive:
@@ -135,6 +136,16 @@ def _stack(planes: list[SlicePlane]) -> tuple[tuple[float, float, float], tuple[
     spacing = (step, first.spacing_between_rows_mm, first.spacing_between_columns_mm)
     extent = (float(np.ptp(heights)) + step, first.rows * spacing[1], first.columns * spacing[2])
     return spacing, extent
+
+
+def _plane(header: Dataset, rule: SeriesRule) -> list[Evidence]:
+    found = plane_of(header)
+    if rule.plane is None or found is None:
+        return []
+    plane, tilt_deg = found
+    if plane is not rule.plane:
+        return [Evidence(f"{plane.value}, not {rule.plane.value}", decisive=True)]
+    return [Evidence(f"{plane.value}, tilted by {tilt_deg:.0f} degrees", 0.5)]
 
 
 def _body_part(header: Dataset, rule: SeriesRule) -> list[Evidence]:

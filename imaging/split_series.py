@@ -18,9 +18,10 @@ from imaging.diffusion import b_value, gradient_direction
 from imaging.flatten_frames import frames_of
 from imaging.geometry import SlicePlane, slice_plane
 from imaging.outcome import RefusedError
-from imaging.study import Frame, Series, Stack, integer, number, words
+from imaging.read_values import number, words
+from imaging.study import Frame, Series, Stack, integer
 
-SAME_PLANE = 0.05
+SAME_PLANE = 0.01
 """Direction cosines that differ by less belong to one orientation; the geometry gate is stricter."""
 SAME_SPACING = 0.01
 """Pixel spacings that differ by less, as a fraction, are one spacing."""
@@ -36,6 +37,7 @@ class Trait:
 
     of: Callable[[Dataset], Value]
     say: Callable[[Value], str]
+    spread: float = 0.0  # numbers whose distance is a smaller fraction of them are one value that jitters
 
 
 def split_series(series: Series) -> tuple[Stack, ...]:
@@ -56,7 +58,7 @@ def split_series(series: Series) -> tuple[Stack, ...]:
 
 
 def _image_type(header: Dataset) -> Value:
-    return tuple(word.upper() for word in words(header, "ImageType"))
+    return words(header, "ImageType")
 
 
 def _b_value(header: Dataset) -> Value:
@@ -74,6 +76,12 @@ def _complex_component(header: Dataset) -> Value:
         return ("MAGNITUDE", "PHASE", "REAL", "IMAGINARY")[int(element.value)] if element else None
     except (TypeError, ValueError, IndexError):
         return None
+
+
+def _in_plane(header: Dataset) -> Value:
+    """Return where the first pixel lies along rows and columns, in mm: several stations differ in it."""
+    plane = slice_plane(header)
+    return tuple(round(float(np.dot(plane.position_mm, axis))) for axis in (plane.row_cosine, plane.column_cosine))
 
 
 def _text(keyword: str) -> Callable[[Dataset], Value]:
@@ -109,15 +117,18 @@ KINDS = (
     Trait(_b_value, _said("b-value", " s/mm2")),
     Trait(_text("StackID"), _said("stack")),
     Trait(_whole("EchoNumbers"), _said("echo")),
+    Trait(_rounded("EchoTime", 3), _said("echo time", " ms"), spread=0.1),
 )
 # -- traits that may vary within a volume, and explain several frames at one position --------------------------------
 EXPLANATIONS = (
+    Trait(_in_plane, _unsaid("one of several positions in its plane")),
     Trait(_rounded("EchoTime", 3), _said("echo time", " ms")),
     Trait(_rounded("InversionTime", 1), _said("inversion time", " ms")),
     Trait(_rounded("FlipAngle", 1), _said("flip angle", " degrees")),
     Trait(_rounded("RepetitionTime", 1), _said("repetition time", " ms")),
     Trait(gradient_direction, _unsaid("one of several gradient directions")),
     Trait(_text("ConvolutionKernel"), _said("kernel")),
+    Trait(_rounded("KVP", 1), _said("tube voltage", " kV")),
     Trait(_whole("TemporalPositionIdentifier"), _said("time point")),
     Trait(_rounded("TriggerTime", 1), _said("trigger time", " ms")),
     Trait(_whole("AcquisitionNumber"), _said("acquisition")),
@@ -135,10 +146,23 @@ def _parted(frames: Group, traits: tuple[str, ...], trait: Trait) -> list[tuple[
 
 
 def _by_value(frames: Iterable[Frame], trait: Trait) -> dict[Value, Group]:
+    frames = list(frames)
+    values = [trait.of(frame.header) for frame in frames]
+    one_of = _without_jitter(values, trait.spread)
     parts: dict[Value, Group] = defaultdict(list)
-    for frame in frames:
-        parts[trait.of(frame.header)].append(frame)
+    for frame, value in zip(frames, values, strict=True):
+        parts[one_of.get(value, value)].append(frame)
     return dict(sorted(parts.items(), key=lambda part: (part[0] is not None, _sortable(part[0]))))
+
+
+def _without_jitter(values: Iterable[Value], spread: float) -> dict[Value, Value]:
+    """Return the smallest number of its run for each number; a run ends where the next number is well apart."""
+    numbers = sorted({value for value in values if isinstance(value, int | float)}) if spread else []
+    first: dict[Value, Value] = {}
+    for at, value in enumerate(numbers):
+        new_run = at == 0 or value - numbers[at - 1] > spread * value
+        first[value] = value if new_run else first[numbers[at - 1]]
+    return first
 
 
 def _sortable(value: Value) -> tuple[float, str]:
@@ -202,7 +226,11 @@ def _by_position(frames: Group, traits: tuple[str, ...]) -> list[tuple[Group, tu
         if _explains(list(parts.values()), frames, places):
             said = [(part, (*traits, trait.say(value))) for value, part in parts.items()]
             return [part for group in said for part in _by_position(*group)]
-    return _in_order_of_time(frames, traits, places) or [(frames, traits)]
+    for keyword in ("TriggerTime", "AcquisitionTime"):
+        parts_in_time = _in_order_of_time(frames, traits, places, keyword)
+        if parts_in_time:
+            return parts_in_time
+    return [(frames, traits)]
 
 
 def _places(planes: Sequence[SlicePlane]) -> list[int]:
@@ -237,13 +265,13 @@ def _explains(parts: list[Group], frames: Group, places: dict[int, int]) -> bool
 
 
 def _in_order_of_time(
-    frames: Group, traits: tuple[str, ...], places: dict[int, int]
+    frames: Group, traits: tuple[str, ...], places: dict[int, int], keyword: str
 ) -> list[tuple[Group, tuple[str, ...]]] | None:
-    """Part time points whose slices each have their own acquisition time: the n-th of each position is volume n.
+    """Part time points whose slices each have their own time: the n-th of each position is volume n.
 
     Only when all volumes are complete and one ends before the next begins.
     """
-    times = {id(frame): number(frame.header, "AcquisitionTime") for frame in frames}
+    times = {id(frame): number(frame.header, keyword) for frame in frames}
     if any(time is None for time in times.values()):
         return None
     by_place: dict[int, Group] = defaultdict(list)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +11,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from pydicom.dataset import Dataset
+
+from imaging.read_values import UNREADABLE
 
 DIGEST_KEY = os.urandom(16)
 """Of this process: a Patient ID cannot be found again by trying all of them."""
@@ -225,25 +226,8 @@ def integer(header: Dataset, keyword: str) -> int | None:
     try:
         value = header.get(keyword)
         return None if value is None else int(value)
-    except (TypeError, ValueError, OverflowError):
+    except UNREADABLE:
         return None
-
-
-def number(header: Dataset, keyword: str) -> float | None:
-    """Return the first number of a header attribute, None when it is absent, empty, no number or not finite."""
-    try:
-        values = tuple_of_floats(header.get(keyword))
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return values[0] if values and math.isfinite(values[0]) else None
-
-
-def words(header: Dataset, keyword: str) -> tuple[str, ...]:
-    """Return the words of a coded attribute; none when it is absent."""
-    value = header.get(keyword)
-    if value is None or isinstance(value, str):
-        return (value,) if value else ()
-    return tuple(str(word) for word in value) if hasattr(value, "__iter__") else (str(value),)
 
 
 def tuple_of_floats(value: object) -> tuple[float, ...] | None:

@@ -14,10 +14,13 @@ from highdicom import Volume
 from imaging.decode_pixels import decode_frame
 from imaging.geometry import STRICT, GeometryPolicy, StackGeometry, slice_plane, stack_geometry
 from imaging.outcome import RefusedError
+from imaging.read_values import words
 from imaging.resample import interpolation_weights
-from imaging.study import Frame, Series, Stack, words
+from imaging.study import Frame, Series, Stack
 
 SAME_POSITION_MM = 0.01
+ON_THE_GRID = 1e-6
+"""Slices of the new grid that lie closer to a frame than so many slice distances have its values."""
 
 
 @dataclass(frozen=True)
@@ -133,16 +136,23 @@ def _stacked(ordered: Stack, geometry: StackGeometry) -> npt.NDArray[np.float32]
 
 
 def _resampled(ordered: Stack, geometry: StackGeometry) -> npt.NDArray[np.float32]:
-    """Return the frames interpolated onto an even, upright grid; beyond a leaning frame lies its lowest value."""
+    """Return the frames interpolated onto an even, upright grid; beyond a leaning frame lies its lowest value.
+
+    Between two frames, values are interpolated along the lean: from a pixel to the same pixel of the next frame.
+    """
     array = np.empty(geometry.shape, np.float32)
-    places = np.array(geometry.slices)
-    frames = (_upright(decode_frame(frame), at, geometry) for at, frame in enumerate(ordered.frames))
-    low, high = next(frames), next(frames)
-    after = 1
+    places, shifts = np.array(geometry.slices), geometry.shifts
+    frames = map(decode_frame, ordered.frames)
+    low, high, after = next(frames), next(frames), 1
+    between = np.empty_like(low)
     for number in range(geometry.shape[0]):
-        while places[after] < number - 1e-6 and after < len(places) - 1:
+        while places[after] < number - ON_THE_GRID and after < len(places) - 1:
             low, high, after = high, next(frames), after + 1
-        _between(low, high, places[after - 1 : after + 1], number, array[number])
+        share = _between(low, high, places[after - 1 : after + 1], number, between)
+        if shifts is None:
+            array[number] = between
+        else:
+            array[number] = _upright(between, (1 - share) * shifts[after - 1] + share * shifts[after], geometry.shape)
     return array
 
 
@@ -152,21 +162,22 @@ def _between(
     places: npt.NDArray[np.generic],
     at: float,
     into: npt.NDArray[np.float32],
-) -> None:
-    """Interpolate linearly between two slices."""
-    share = np.float32(np.clip((at - float(places[0])) / (float(places[1]) - float(places[0])), 0, 1))
-    np.multiply(low, 1 - share, out=into)
-    into += share * high
+) -> float:
+    """Interpolate linearly between two slices and return the share of the second."""
+    share = float(np.clip((at - float(places[0])) / (float(places[1]) - float(places[0])), 0, 1))
+    np.multiply(low, np.float32(1 - share), out=into)
+    into += np.float32(share) * high
+    return share
 
 
-def _upright(image: npt.NDArray[np.float32], at: int, geometry: StackGeometry) -> npt.NDArray[np.float32]:
-    """Shift a slice of a leaning stack to where its pixels lie on the upright grid."""
-    if geometry.shifts is None:
-        return image
+def _upright(
+    image: npt.NDArray[np.float32], shift: npt.NDArray[np.float64], shape: tuple[int, int, int]
+) -> npt.NDArray[np.float32]:
+    """Move a slice of a leaning stack by so many rows and columns to where its pixels lie on the upright grid."""
     lowest = image.min()
     rows, columns = (
-        interpolation_weights(size, new_size, scale=1.0, offset=-float(shift))
-        for size, new_size, shift in zip(image.shape, geometry.shape[1:], geometry.shifts[at], strict=True)
+        interpolation_weights(size, new_size, scale=1.0, offset=-float(aside))
+        for size, new_size, aside in zip(image.shape, shape[1:], shift, strict=True)
     )
     return np.asarray(rows @ (image - lowest) @ columns.T + lowest, np.float32)
 
@@ -177,7 +188,8 @@ def _flags(geometry: StackGeometry) -> Iterable[str]:
         numbers = ", ".join(str(number + 1) for number in missing)
         yield (
             f"{len(missing)} of {geometry.shape[0]} slices missing in the series (slice {numbers} by position), "
-            "interpolated between its neighbours for the network; no result is written there"
+            "interpolated between its neighbours for the network"
+            f"{'' if geometry.resampled else '; no result is written there'}"
         )
     if geometry.uneven_mm is not None:
         low, high = geometry.uneven_mm
@@ -192,8 +204,7 @@ def _flags(geometry: StackGeometry) -> Iterable[str]:
 def _pixel_flags(ordered: Stack, copies: int) -> Iterable[str]:
     if copies:
         yield f"{copies} slices were sent twice with the same values and count once"
-    header = ordered.header
-    if header.get("PhotometricInterpretation") == "MONOCHROME1":
+    if any(header.get("PhotometricInterpretation") == "MONOCHROME1" for header in ordered.headers):
         yield "stored for inverted display (MONOCHROME1); values are taken as the rescale attributes define them"
-    if "01" in words(header, "LossyImageCompression"):
+    if "01" in words(ordered.header, "LossyImageCompression"):
         yield "the images were compressed with loss"

@@ -11,6 +11,7 @@ from monai.deploy.core import Application
 from imaging.app_card import AppCard, option
 from imaging.encode_seg import BRAIN_LABEL
 from imaging.geometry import GeometryPolicy
+from imaging.image_kind import Weighting
 from imaging.model_package import load_model_package
 from imaging.provenance import Provenance
 from imaging.run_record import Run
@@ -32,7 +33,7 @@ from operators.write_stripped_series import WriteStrippedSeries
 T1W_HEAD = SeriesRule(
     title="T1w head MR",
     modality="MR",
-    weighting="T1w",
+    weighting=Weighting.T1W,
     min_slices=20,
     min_extent_mm=100.0,
     max_spacing_mm=6.5,

@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 
 from imaging import select_series as module
+from imaging.evidence import Evidence
+from imaging.image_kind import Weighting
 from imaging.outcome import NothingEligibleError
 from imaging.select_series import SeriesRule, judge_study, select_series
 from imaging.study import Study
-from imaging.weigh_t1w import Evidence
 from tests.phantoms import MPRAGE, PATIENT, decimal, oblique_affine, series_of, slice_headers
 
 RULE = SeriesRule(
     title="T1w head MR",
     modality="MR",
-    weighting="T1w",
+    weighting=Weighting.T1W,
     min_slices=6,
     min_extent_mm=30.0,
     max_spacing_mm=6.5,
@@ -117,7 +118,8 @@ def test_of_equal_series_with_one_number_the_first_by_identifier_is_taken():
     first = min(equal, key=lambda series: series.uid)
 
     assert all(
-        select_series(study(*shuffled), RULE).stack.series.uid == first.uid for shuffled in itertools.permutations(equal)
+        select_series(study(*shuffled), RULE).stack.series.uid == first.uid
+        for shuffled in itertools.permutations(equal)
     )
 
 
@@ -196,7 +198,7 @@ def test_a_rule_without_weighting_asks_for_coverage_only():
 
 
 def test_evidence_against_that_outweighs_the_rest_is_refused(monkeypatch):
-    monkeypatch.setitem(module.WEIGHTINGS, "T1w", lambda header: [Evidence("an odd contrast", -9.0)])
+    monkeypatch.setattr(module, "weigh", lambda header, wanted: [Evidence("an odd contrast", -9.0)])
 
     assert reasons(head())[-2:] == ("an odd contrast", "the evidence speaks against a T1w head MR")
 

@@ -3,12 +3,13 @@ import pytest
 from pydicom import dcmread
 
 from imaging.head_phantom import Tissue
+from imaging.image_kind import Weighting
 from imaging.load_study import load_study
 from imaging.select_series import SeriesRule, select_series
 from imaging.write_sample import sample_affine, sample_labels, write_head_study
 from tests.series_samples import source_of
 
-T1W_HEAD = SeriesRule(title="T1w head MR", modality="MR", weighting="T1w", min_slices=20, body_parts=("HEAD",))
+T1W_HEAD = SeriesRule(title="T1w head MR", modality="MR", weighting=Weighting.T1W, min_slices=20, body_parts=("HEAD",))
 SHAPE = (24, 30, 26)
 SPACING_MM = (8.4, 7.6, 7.2)
 
