@@ -10,12 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.datadict import dictionary_description
-from pydicom.dataset import Dataset
 
 from imaging.outcome import Reason, RefusedError
-from imaging.read_values import UNREADABLE
-from imaging.study import Stack, integer, tuple_of_floats
+from imaging.slice_plane import SlicePlane
+from imaging.study import Stack
 
 ORIENTATION_TOLERANCE = 1e-4
 """Largest difference of a direction cosine within a series."""
@@ -27,21 +25,6 @@ SHEAR_TOLERANCE = 0.01
 """Largest sideways step between neighbouring slices, as a fraction of their distance (gantry tilt)."""
 DRIFT_TOLERANCE = 0.5
 """Largest distance of a slice from its place in the regular stack, as a fraction of the smallest voxel edge."""
-FARTHEST_MM = 1e5
-"""No coordinate, cosine or spacing of a body is larger."""
-
-
-@dataclass(frozen=True)
-class SlicePlane:
-    """Where one slice lies: cosines of its row direction (columns rise) and column direction (rows rise)."""
-
-    rows: int
-    columns: int
-    row_cosine: tuple[float, float, float]
-    column_cosine: tuple[float, float, float]
-    position_mm: tuple[float, float, float]
-    spacing_between_rows_mm: float
-    spacing_between_columns_mm: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,42 +61,9 @@ class StackGeometry:
     @property
     def missing(self) -> tuple[int, ...]:
         """Slices of the grid without a frame, counted from 0; none when the frames are unevenly spaced."""
-        return (
-            ()
-            if self.uneven_mm is not None
-            else tuple(sorted(set(range(self.shape[0])) - {int(at) for at in self.slices}))
-        )
-
-
-def slice_plane(header: Dataset) -> SlicePlane:
-    """Return the plane of an image, or refuse it with the attribute that is missing or wrong."""
-    orientation = _numbers(header, "ImageOrientationPatient", 6)
-    position = _numbers(header, "ImagePositionPatient", 3)
-    spacing = _numbers(header, "PixelSpacing", 2)
-    rows, columns = integer(header, "Rows"), integer(header, "Columns")
-    if rows is None or columns is None:
-        raise RefusedError(_unusable("number of Rows and Columns", None), Reason.BAD_SIZE)
-    if min(spacing) <= 0:
-        raise RefusedError(_unusable("Pixel Spacing", spacing), Reason.BAD_GEOMETRY)
-    row, column = np.array(orientation[:3]), np.array(orientation[3:])
-    if abs(row @ column) > 1e-3 or abs(row @ row - 1) > 1e-3 or abs(column @ column - 1) > 1e-3:
-        raise RefusedError(_unusable("Image Orientation (Patient)", orientation), Reason.BAD_GEOMETRY)
-    place = (position[0], position[1], position[2])
-    return SlicePlane(rows, columns, tuple(row), tuple(column), place, spacing[0], spacing[1])
-
-
-def _numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...]:
-    try:
-        values = tuple_of_floats(header.get(keyword))
-    except UNREADABLE as error:
-        raise RefusedError(
-            _unusable(dictionary_description(keyword), "a value that is no number"), Reason.BAD_GEOMETRY
-        ) from error
-    if values is None:
-        raise RefusedError(_unusable(dictionary_description(keyword), None), Reason.NO_GEOMETRY)
-    if len(values) != count or not np.all(np.isfinite(values)) or max(map(abs, values)) > FARTHEST_MM:
-        raise RefusedError(_unusable(dictionary_description(keyword), values), Reason.BAD_GEOMETRY)
-    return values
+        if self.uneven_mm is not None:
+            return ()
+        return tuple(sorted(set(range(self.shape[0])) - {int(at) for at in self.slices}))
 
 
 def stack_geometry(stack: Stack, policy: GeometryPolicy = STRICT) -> StackGeometry:
@@ -122,7 +72,7 @@ def stack_geometry(stack: Stack, policy: GeometryPolicy = STRICT) -> StackGeomet
     Refused: fewer than two slices, slices of different size, spacing or orientation, two slices at one position, and,
     unless the policy tolerates it, uneven spacing, a gap, and a stack that leans (gantry tilt).
     """
-    planes = [slice_plane(header) for header in stack.headers]
+    planes = [frame.plane for frame in stack.frames]
     if len(planes) < 2:
         raise RefusedError(
             f"At least 2 slices make a volume; {stack} has {len(planes)}. Send the whole series.",
@@ -159,13 +109,6 @@ def _orthonormal(
     normal = np.cross(row, plane.column_cosine)
     normal /= np.linalg.norm(normal)
     return row, np.cross(normal, row), normal
-
-
-def _unusable(attribute: str, found: object) -> str:
-    return (
-        f"Every slice needs a valid {attribute}; found {found}. "
-        "Export the series again from its source, with geometry, or exclude it."
-    )
 
 
 def _refuse_mixture(stack: Stack, planes: list[SlicePlane]) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from imaging.geometry import slice_plane
 from imaging.outcome import NothingEligibleError
 from imaging.select_series import Selection, SeriesRule, Verdict, judge_study, select_series
 from imaging.study import Stack, Study
@@ -114,7 +113,7 @@ def overlap_of(first: Stack, other: Stack) -> float:
 
 def _box(stack: Stack) -> tuple[npt.NDArray[np.float64], tuple[int, int, int]]:
     """Return affine and shape of the box around a stack's slices; its geometry need not be regular."""
-    planes = [slice_plane(header) for header in stack.headers]
+    planes = [frame.plane for frame in stack.frames]
     first = planes[0]
     row, column = np.array(first.row_cosine), np.array(first.column_cosine)
     normal = np.cross(row, column)

@@ -16,8 +16,9 @@ from pydicom.errors import BytesLengthException
 
 UNREADABLE = (
     ValueError, TypeError, LookupError, AttributeError, ArithmeticError, NotImplementedError, BytesLengthException,
+    OSError, EOFError, struct.error,
 )  # fmt: skip
-"""What pydicom raises when the bytes of a value do not fit its VR: it converts at the first access."""
+"""What pydicom raises when the bytes of a value do not fit its VR: it converts and parses at the first access."""
 NUMBERS_AS_TEXT = re.compile(rb"[\d\s.+\-eE\\]+\0?")
 
 

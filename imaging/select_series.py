@@ -8,10 +8,10 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from imaging.evidence import Evidence
-from imaging.geometry import SlicePlane, slice_plane
 from imaging.image_attributes import plane_of
 from imaging.image_kind import Plane, Weighting
 from imaging.outcome import NothingEligibleError, RefusedError
+from imaging.slice_plane import SlicePlane
 from imaging.split_series import split_series
 from imaging.study import Series, Stack, Study
 from imaging.weigh_image import weigh
@@ -113,7 +113,7 @@ def _coverage(stack: Stack, rule: SeriesRule) -> list[Evidence]:
     if count < rule.min_slices:
         return [Evidence(f"{count} slices, at least {rule.min_slices} needed", decisive=True)]
     try:
-        planes = [slice_plane(header) for header in stack.headers]
+        planes = [frame.plane for frame in stack.frames]
     except RefusedError as error:
         return [Evidence(str(error), decisive=True)]
     spacing_mm, extent_mm = _stack(planes)

@@ -14,11 +14,11 @@ from itertools import pairwise
 import numpy as np
 from pydicom.dataset import Dataset
 
-from imaging.diffusion import b_value, gradient_direction
+from imaging.diffusion import b_value, gradient_mark
 from imaging.flatten_frames import frames_of
-from imaging.geometry import SlicePlane, slice_plane
 from imaging.outcome import RefusedError
 from imaging.read_values import number, words
+from imaging.slice_plane import SlicePlane, slice_plane
 from imaging.study import Frame, Series, Stack, integer
 
 SAME_PLANE = 0.01
@@ -62,6 +62,8 @@ def _image_type(header: Dataset) -> Value:
 
 
 def _b_value(header: Dataset) -> Value:
+    if header.get("Modality") == "CT":
+        return None
     value = b_value(header)
     return None if value is None else round(value)
 
@@ -126,7 +128,7 @@ EXPLANATIONS = (
     Trait(_rounded("InversionTime", 1), _said("inversion time", " ms")),
     Trait(_rounded("FlipAngle", 1), _said("flip angle", " degrees")),
     Trait(_rounded("RepetitionTime", 1), _said("repetition time", " ms")),
-    Trait(gradient_direction, _unsaid("one of several gradient directions")),
+    Trait(gradient_mark, _unsaid("one of several gradient directions")),
     Trait(_text("ConvolutionKernel"), _said("kernel")),
     Trait(_rounded("KVP", 1), _said("tube voltage", " kV")),
     Trait(_whole("TemporalPositionIdentifier"), _said("time point")),
@@ -190,7 +192,7 @@ def _by_geometry(frames: Group, traits: tuple[str, ...]) -> list[tuple[Group, tu
 
 def _planes(frames: Iterable[Frame]) -> list[SlicePlane] | None:
     try:
-        return [slice_plane(frame.header) for frame in frames]
+        return [frame.plane for frame in frames]
     except RefusedError:
         return None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from imaging.read_values import UNREADABLE
+from imaging.slice_plane import SlicePlane, slice_plane
 
 DIGEST_KEY = os.urandom(16)
 """Of this process: a Patient ID cannot be found again by trying all of them."""
@@ -65,6 +66,11 @@ class Frame:
     instance: Instance
     number: int  # within its instance, from 0
     header: Dataset  # of a multi-frame instance: its functional groups (PS3.3 C.7.6.16) written as plain attributes
+
+    @cached_property
+    def plane(self) -> SlicePlane:
+        """Where it lies; RefusedError when its header does not say."""
+        return slice_plane(self.header)
 
     @property
     def of_many(self) -> bool:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from imaging.decode_pixels import decode_frame
-from imaging.geometry import STRICT, GeometryPolicy, StackGeometry, slice_plane, stack_geometry
+from imaging.geometry import STRICT, GeometryPolicy, StackGeometry, stack_geometry
 from imaging.outcome import RefusedError
 from imaging.read_values import words
 from imaging.resample import interpolation_weights
@@ -57,8 +57,7 @@ class SourceImage:
         """The slices results are written for: where the frames lie, or every slice of a resampled volume."""
         if not self.resampled:
             return tuple(
-                Plane(at, slice_plane(frame.header).position_mm, frame)
-                for at, frame in zip(self.slices, self.frames, strict=True)
+                Plane(at, frame.plane.position_mm, frame) for at, frame in zip(self.slices, self.frames, strict=True)
             )
         centres = self.volume.affine[:3, 3] + np.outer(range(self.volume.shape[0]), self.volume.affine[:3, 0])
         nearest = np.abs(np.subtract.outer(range(self.volume.shape[0]), self.slices)).argmin(axis=1)
@@ -99,10 +98,7 @@ def to_volume(stack: Stack, policy: GeometryPolicy = STRICT) -> SourceImage:
 def _without_copies(stack: Stack) -> tuple[Stack, int]:
     """Drop frames that repeat another one at the same place, value by value; say how many."""
     try:
-        places = [
-            tuple(round(value / SAME_POSITION_MM) for value in slice_plane(frame.header).position_mm)
-            for frame in stack.frames
-        ]
+        places = [tuple(round(value / SAME_POSITION_MM) for value in frame.plane.position_mm) for frame in stack.frames]
     except RefusedError:
         return stack, 0
     if len(set(places)) == len(places):

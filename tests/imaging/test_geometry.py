@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from imaging.geometry import GeometryPolicy, slice_plane, stack_geometry
+from imaging.geometry import GeometryPolicy, stack_geometry
 from imaging.outcome import RefusedError
+from imaging.slice_plane import slice_plane
 from tests.phantoms import ORIGIN_MM, PATIENT, SHAPE, SPACING_MM, decimal, oblique_affine, stack_of, slice_headers
 
 TURN = Rotation.from_euler("xyz", (20, -15, 10), degrees=True).as_matrix()

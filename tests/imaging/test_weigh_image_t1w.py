@@ -1,7 +1,9 @@
 import pytest
 from pydicom import Dataset
 
-from imaging.weigh_t1w import Evidence, weigh_t1w
+from imaging.evidence import Evidence
+from imaging.image_kind import Weighting
+from imaging.weigh_image import weigh
 from tests.phantoms import MPRAGE, set_attributes
 
 # Headers as the scanners write them: Siemens, GE and Philips name the same physics differently.
@@ -96,6 +98,10 @@ OTHERS = {
     "map of T1": ({"ImageType": ["DERIVED", "PRIMARY", "T1MAP"]}, "Image Type says T1MAP"),
     "subtraction": ({"ImageType": ["DERIVED", "PRIMARY", "SUB"]}, "Image Type says SUB"),
 }
+
+
+def weigh_t1w(header):
+    return weigh(header, Weighting.T1W)
 
 
 def header_with(**attributes):
