@@ -6,11 +6,12 @@ import argparse
 import os
 import typing
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "CRITICAL")
+NO = ("", "0", "false", "no", "off")
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,19 @@ class Paths:
     input: Path
     output: Path
     models: Path
-    workdir: Path | None
     level: str
+
+    def absolute(self) -> Paths:
+        """Return the same paths from the root, links not followed."""
+        return replace(self, input=self.input.absolute(), output=self.output.absolute(), models=self.models.absolute())
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostRules:
+    """What the host makes of a run that does not succeed; see docs/outcomes.md."""
+
+    empty_on_failure: bool = False
+    nothing_eligible_ok: bool = False
 
 
 def add_paths(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +45,7 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
         "-w",
         "--workdir",
         type=Path,
-        help="accepted as hosts pass it (HOLOSCAN_WORKDIR); results are staged in the output folder",
+        help="accepted because hosts pass it (HOLOSCAN_WORKDIR), and not used: nothing is read, written or made there",
     )
     parser.add_argument(
         "-l", "--log-level", type=str.upper, choices=LEVELS, help="detail of the log on standard error (default: WARN)"
@@ -42,14 +54,40 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
 
 def resolve_paths(options: argparse.Namespace, default_models: Path) -> Paths:
     """Return the paths of a run from parsed options and the environment."""
-    workdir = options.workdir or os.environ.get("HOLOSCAN_WORKDIR")
     return Paths(
         input=Path(options.input or os.environ.get("HOLOSCAN_INPUT_PATH") or "input"),
         output=Path(options.output or os.environ.get("HOLOSCAN_OUTPUT_PATH") or "output"),
         models=Path(options.model or os.environ.get("HOLOSCAN_MODEL_PATH") or default_models),
-        workdir=Path(workdir) if workdir else None,
         level=options.log_level or "WARN",
     )
+
+
+def add_host_rules(parser: argparse.ArgumentParser) -> None:
+    """Add what a host may need that does not read exit codes, or takes each of them for an error."""
+    parser.add_argument(
+        "--empty-on-failure",
+        action=argparse.BooleanOptionalAction,
+        help="leave nothing in the output folder unless the run succeeds, for hosts that ignore the exit code and take "
+        "an empty folder for a failure (MAP_EMPTY_ON_FAILURE)",
+    )
+    parser.add_argument(
+        "--nothing-eligible-ok",
+        action=argparse.BooleanOptionalAction,
+        help="end in 0 instead of 3 when the input holds nothing to work on; metadata.json says so as ever "
+        "(MAP_NOTHING_ELIGIBLE_OK)",
+    )
+
+
+def resolve_host_rules(options: argparse.Namespace) -> HostRules:
+    """Return the host's rules: command line over environment."""
+    return HostRules(
+        empty_on_failure=_flag(options.empty_on_failure, "MAP_EMPTY_ON_FAILURE"),
+        nothing_eligible_ok=_flag(options.nothing_eligible_ok, "MAP_NOTHING_ELIGIBLE_OK"),
+    )
+
+
+def _flag(given: bool | None, name: str) -> bool:
+    return os.environ.get(name, "").strip().lower() not in NO if given is None else given
 
 
 def add_dataclass(parser: argparse.ArgumentParser, options: type[Any]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import logging
 import os
-import warnings
 from pathlib import Path
+
+from cli.hush import hush_libraries
 
 OLD_NAMES = {
     "HOLOSCAN_INPUT_PATH": "MONAI_INPUTPATH",
@@ -20,20 +20,13 @@ CUDA_RUNTIME = "lib/libcudart.so.13"
 
 
 def prepare_process(level: str) -> None:
-    """Make the SDK importable and quiet; call before it, or numpy, is imported.
-
-    Warnings of pydicom and highdicom quote attribute values, patient names among them: they are never shown.
-    """
+    """Make the SDK importable and quiet; call before it, or numpy, is imported."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait by spinning: more CPU time, no faster here
     adopt_old_names()
     preload_cuda_runtime()
     os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "DEBUG" if level == "DEBUG" else "OFF")
     os.environ.setdefault("HOME", "/tmp")  # noqa: S108  cupy and openvino look for it at import
-    warnings.simplefilter("ignore")
-    logging.captureWarnings(capture=False)
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    for name in ("pydicom", "highdicom"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    hush_libraries(level)
 
 
 def adopt_old_names() -> None:

@@ -94,8 +94,7 @@ def _facts(resolved: Resolved) -> dict[str, Any]:
 def _explain_choice(options: argparse.Namespace) -> int:
     from cli.run import load_app
     from imaging.load_study import load_study
-    from imaging.report_brain import verdict_facts
-    from imaging.select_series import judge_study
+    from imaging.select_series import judge_study, verdict_facts
 
     path = find_app(options.app)
     module = load_app(path if path.is_dir() else path.parent)

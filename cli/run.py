@@ -1,39 +1,27 @@
-"""Run one application of the suite from start to published results, and say how it ended."""
+"""Run one application of the suite from start to its end, which ``cli.conclude`` publishes and says."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
-import importlib.metadata
 import importlib.util
-import json
-import logging
-import os
-import platform
-import resource
 import signal
 import sys
-import threading
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
-from cli.arguments import Paths, add_paths, parse_options, resolve_paths
+from cli.arguments import add_host_rules, add_paths, parse_options, resolve_host_rules, resolve_paths
+from cli.conclude import ENDING, Conclusion
 from cli.environment import adopt_old_names, prepare_process
+from cli.hush import LOG
 from cli.lazy_torch import defer_torch
 from cli.progress import Progress
-from imaging.outcome import ExitCode, NothingEligibleError, OutputError, SuiteError, UsageError
-from imaging.publish import RECORD, Stage, discard, open_stage, publish, result_names, staged
-from imaging.run_record import Run, RunRecord
+from imaging.outcome import NothingEligibleError, Reason, UsageError
+from imaging.publish import Stage, open_stage
+from imaging.run_record import Run
 from imaging.suite import RESEARCH_USE
-
-ENDING = {signal.SIGTERM, signal.SIGINT}
-LOG = logging.getLogger("run")
-VERSIONS = ("monai-deploy-app-sdk", "holoscan-cu13", "pydicom", "highdicom", "numpy", "scipy", "openvino", "torch")
 
 
 def run(folder: Path, argv: Sequence[str] | None = None) -> int:
@@ -44,52 +32,52 @@ def run(folder: Path, argv: Sequence[str] | None = None) -> int:
     adopt_old_names()
     parser = argparse.ArgumentParser(prog=f"monai-deploy exec {folder.name}", description=RESEARCH_USE, add_help=False)
     add_paths(parser)
+    add_host_rules(parser)
     known, rest = parser.parse_known_args(arguments)
-    paths = resolve_paths(known, default_models(folder))
-    prepare_process(paths.level)
+    typed = resolve_paths(known, default_models(folder))
+    prepare_process(typed.level)
     defer_torch()
+    conclusion = Conclusion(folder.name, typed, started, resolve_host_rules(known))
     try:
-        return _run(folder, parser, rest, paths, started)
-    except SuiteError as error:
-        sys.stderr.write(f"{folder.name}: {error}\n")
-        return int(error.exit_code)
-    except Exception as error:  # noqa: BLE001  the last resort: every other error is internal
-        return _internal(folder.name, error)
+        return _run(folder, parser, rest, conclusion)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the last resort: every other error is internal
+        return conclusion.fail(error)
 
 
-def _run(folder: Path, parser: argparse.ArgumentParser, rest: list[str], paths: Paths, started: float) -> int:
+def _run(folder: Path, parser: argparse.ArgumentParser, rest: list[str], conclusion: Conclusion) -> int:
     helping = any(item in ("-h", "--help") for item in rest)
-    if not helping:
-        refuse_empty_input(paths.input)
-    first_header_cpu_s = round(time.process_time(), 3)
+    empty = None if helping else empty_input(conclusion.paths.input)
+    conclusion.record.first_header_cpu_s = round(time.process_time(), 3)
     module = load_app(folder)
+    conclusion.card = module.CARD
     parser.add_argument("-h", "--help", action="help")
     options = parse_options(parser, module.Options, rest)
-    stage = open_stage(paths.output)
-    publishing = threading.Lock()
-    _discard_on_signal(stage, publishing)
-    progress = Progress(sys.stderr)
+    stage = conclusion.stage = open_stage(conclusion.paths.output)
+    conclusion.on_signal()
+    if empty:
+        raise empty
+    _run_graph(module, options, stage, conclusion)
+    return conclusion.succeed(stage)
+
+
+def _run_graph(module: ModuleType, options: object, stage: Stage, conclusion: Conclusion) -> None:
+    paths, record, progress = conclusion.paths, conclusion.record, Progress(sys.stderr)
 
     def begin(name: str) -> None:
         LOG.info("%s", name)
         progress.begin(name)
 
-    record = RunRecord(on_stage=begin, first_header_cpu_s=first_header_cpu_s)
+    record.on_stage = begin
     try:
         application = module.APPLICATION(Run(paths.input, stage.folder, paths.models, record, options))
-        record.seconds["start"] = round(time.perf_counter() - started, 3)
+        conclusion.model = application.model
+        record.seconds["start"] = round(time.perf_counter() - conclusion.started, 3)
         record.cpu_seconds["start"] = round(time.process_time(), 3)
         application.run()
+    except SystemExit as error:
+        raise RuntimeError("an operator left the process") from error
+    finally:
         progress.end()
-        _write_record(stage, module.CARD, application.model, record, started)
-        publishing.acquire()  # not released: from here on the results appear, whatever the host sends
-        files = publish(stage)
-    except BaseException:
-        progress.end()
-        discard(stage)
-        raise
-    sys.stdout.write(_summary(record, files, paths.output, time.perf_counter() - started))
-    return int(ExitCode.DONE)
 
 
 def default_models(folder: Path) -> Path:
@@ -110,8 +98,8 @@ def load_app(folder: Path) -> ModuleType:
     return module
 
 
-def refuse_empty_input(path: Path) -> None:
-    """Read one DICOM header before anything slow is imported; UsageError or NothingEligibleError when there is none."""
+def empty_input(path: Path) -> NothingEligibleError | None:
+    """Look for one DICOM header before anything slow is imported; return the error to raise when there is none."""
     from imaging.load_study import DAMAGE, looks_like_dicom, read_header, regular_files
 
     if not path.exists():
@@ -120,78 +108,7 @@ def refuse_empty_input(path: Path) -> None:
         if looks_like_dicom(file):
             with contextlib.suppress(*DAMAGE):
                 read_header(file)
-                return
-    raise NothingEligibleError(f"No DICOM file was found below {path}. Give the folder of a DICOM study with -i.")
-
-
-def _discard_on_signal(stage: Stage, publishing: threading.Lock) -> None:
-    """Leave nothing behind when the host ends the run: a thread waits for the signal, the graph may be busy in C++."""
-
-    def wait() -> None:
-        signal.sigwait(ENDING)
-        if not publishing.acquire(blocking=False):
-            return
-        discard(stage)
-        sys.stderr.write("Ended by a signal; nothing was written.\n")
-        sys.stderr.flush()
-        os._exit(int(ExitCode.TERMINATED))
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
-def _write_record(stage: Stage, card: Any, model: Any, record: RunRecord, started: float) -> None:
-    facts = {
-        "app": card.name,
-        "app_version": card.version,
-        "research_use": RESEARCH_USE,
-        "outcome": "success",
-        "exit_code": int(ExitCode.DONE),
-        "headline": record.headline,
-        "flags": record.notes,
-        **record.results,
-        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
-        "device": record.device,
-        "versions": {"python": platform.python_version(), **_versions()},
-        "seconds": {**record.seconds, "total": round(time.perf_counter() - started, 3)},
-        "cpu_seconds": {**record.cpu_seconds, "total": round(time.process_time(), 3)},
-        "first_header_cpu_s": record.first_header_cpu_s,
-        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        "files": result_names(stage),
-    }
-    try:
-        staged(stage.folder, RECORD).write_text(json.dumps(facts, indent=2) + "\n")
-    except OSError as error:
-        raise OutputError(
-            f"The result {RECORD} cannot be written ({error.strerror}). Free space or choose another folder with -o."
-        ) from error
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in VERSIONS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _summary(record: RunRecord, files: list[Path], output: Path, seconds: float) -> str:
-    """One paragraph: what was taken, what was found, what was written, how long it took."""
-    flags = "".join(f" Note: {note}." for note in record.notes)
-    return (
-        f"{record.headline}.{flags} {len(files)} files written to {output} in {seconds:.1f} s "
-        f"on {record.device}. {RESEARCH_USE}\n"
+                return None
+    return NothingEligibleError(
+        f"No DICOM file was found below {path}. Give the folder of a DICOM study with -i.", Reason.NO_DICOM
     )
-
-
-def _internal(name: str, error: Exception) -> int:
-    """Say that something unforeseen happened, without its text: it may quote the image's header."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    LOG.debug("%s\n%s", type(error).__name__, frames)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    sys.stderr.write(
-        f"{name}: internal error, {type(error).__name__} in {Path(place.filename).name} line {place.lineno}. "
-        "Nothing was written. Run again with -l DEBUG and report what it prints.\n"
-    )
-    return int(ExitCode.INTERNAL)

@@ -13,7 +13,7 @@ from imaging.sliding_window import Predict
 
 
 def openvino_predictor(path: Path) -> Predict:
-    """Return a function from a (slice, row, column) image to logits; float32 throughout."""
+    """Return a function from a (slice, row, column) image to (channel, slice, row, column) logits, float32."""
     try:
         import openvino
     except ImportError as error:
@@ -33,6 +33,6 @@ def openvino_predictor(path: Path) -> Predict:
         if image.shape not in compiled:  # faster than one network for all shapes
             model.reshape([1, 1, *image.shape])
             compiled[image.shape] = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        return np.asarray(compiled[image.shape](image[np.newaxis, np.newaxis])[0][0, 0], np.float32)
+        return np.asarray(compiled[image.shape](image[np.newaxis, np.newaxis])[0][0], np.float32)
 
     return predict

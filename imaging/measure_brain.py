@@ -10,7 +10,7 @@ from highdicom import Volume
 from pydicom.sr.codedict import codes
 
 from imaging.finding import MILLILITRE, Finding, Quantity
-from imaging.outcome import RefusedError
+from imaging.outcome import Reason, RefusedError
 from imaging.scale_intensity import intensity_window
 
 PLAUSIBLE_ML = (700.0, 2200.0)
@@ -43,7 +43,8 @@ def measure_brain(mask: Volume, image: Volume) -> BrainMeasurement:
     """
     if not mask.array.any():
         raise RefusedError(
-            "A brain is needed in the selected series; none was found. Check that it shows a human head."
+            "A brain is needed in the selected series; none was found. Check that it shows a human head.",
+            Reason.EMPTY_RESULT,
         )
     volume_ml = float(np.count_nonzero(mask.array)) * math.prod(mask.spacing) / 1000
     flags = []

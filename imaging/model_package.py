@@ -1,4 +1,4 @@
-"""A model folder: TorchScript weights, what they expect, and the hash that proves they are the right ones."""
+"""A model folder: TorchScript weights, what they expect, and the hashes that prove they are the right ones."""
 
 from __future__ import annotations
 
@@ -6,34 +6,55 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from imaging.outcome import ModelError
 
 METADATA = "metadata.json"
 
 
+Triple = tuple[int, int, int]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelInput:
-    """The grid and the values a network expects."""
+    """The grid and the values a network expects; each triple is for (slice, row, column)."""
 
-    spacing_mm: float  # isotropic
-    multiple: int  # each axis is a multiple of so many voxels
-    maximum: int  # and at most so many
-    window: tuple[int, int, int] | None = None  # of a sliding window; None for the whole volume at once
+    spacing_mm: tuple[float, float, float]
+    multiple: Triple  # each axis is a multiple of so many voxels
+    maximum: Triple  # and at most so many
+    orientation: str = "HPL"  # patient directions in which the axes rise, as DICOM abbreviates them
+    intensity: Literal["unit_range", "z_score"] = "unit_range"
+    margin_mm: float | None = None  # kept about the object where the air around it is cut away; None keeps all
+    window: Triple | None = None  # of a sliding window; None for the whole volume at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """One network on disk."""
+
+    torchscript: Path
+    sha256: str
+    openvino: Path | None  # a copy of the same weights, for CPUs
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPackage:
-    """One model on disk, verified."""
+    """A model on disk, verified: one network, or several whose probabilities are averaged."""
 
     name: str
     version: str
-    weights: Path
-    sha256: str
-    openvino: Path | None  # an OpenVINO copy of the same weights, for CPUs
+    members: tuple[Weights, ...]
     input: ModelInput
     threshold: float
+    channels: tuple[str, ...] = ("logits",)  # what each channel of the output stands for
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the weights; of an ensemble, that of its members' hashes in order."""
+        if len(self.members) == 1:
+            return self.members[0].sha256
+        return hashlib.sha256("".join(member.sha256 for member in self.members).encode()).hexdigest()
 
 
 def load_model_package(folder: Path) -> ModelPackage:
@@ -42,16 +63,17 @@ def load_model_package(folder: Path) -> ModelPackage:
     try:
         record = json.loads(path.read_text())
         package = _package(folder, record)
-        copies = dict(record["openvino"]["sha256"]) if package.openvino else {}
+        copies = {file: digest for member in _members(record) for file, digest in _copies(member).items()}
     except OSError as error:
         raise ModelError(
             f"A model folder with {METADATA} is needed; {path} cannot be read. Give the folder of models with -m."
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"{path} is not a valid model description ({type(error).__name__}: {error}). Restore it from the release."
         ) from error
-    _verify(package.weights, package.sha256)
+    for member in package.members:
+        _verify(member.torchscript, member.sha256)
     for file, digest in copies.items():
         _verify(folder / file, digest)
     return package
@@ -64,19 +86,49 @@ def sha256_of(path: Path) -> str:
 
 
 def _package(folder: Path, record: dict[str, Any]) -> ModelPackage:
-    weights, copy = record["weights"], record.get("openvino")
-    if copy and copy["made_from_sha256"] != weights["sha256"]:
-        copy = None  # of other weights: TorchScript is the reference
-    network = dict(record["input"])
-    network["window"] = tuple(network["window"]) if network.get("window") else None
+    wanted = dict(record["input"])
+    for key in ("spacing_mm", "multiple", "maximum"):
+        if key in wanted:
+            wanted[key] = _triple(wanted[key])
+    wanted["window"] = tuple(wanted["window"]) if wanted.get("window") else None
+    members = tuple(_weights(folder, member) for member in _members(record))
+    if not members:
+        raise ValueError("an ensemble needs at least one member")
     return ModelPackage(
         name=record["name"],
         version=record["version"],
-        weights=folder / weights["file"],
-        sha256=weights["sha256"],
-        openvino=folder / copy["file"] if copy else None,
-        input=ModelInput(**network),
+        members=members,
+        input=ModelInput(**wanted),
         threshold=float(record["threshold"]),
+        channels=tuple(record.get("channels", ("logits",))),
+    )
+
+
+def _members(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the networks of a description: one at its top level, or those of an ensemble."""
+    return list(record["members"]) if "members" in record else [record]
+
+
+def _triple(value: Any) -> tuple[Any, ...]:
+    """Return a value for each axis; one number holds for all."""
+    return tuple(value) if isinstance(value, list) else (value,) * 3
+
+
+def _copies(member: dict[str, Any]) -> dict[str, str]:
+    """Return the files of the OpenVINO copy and their hashes; none when it is of other weights."""
+    copy = member.get("openvino")
+    if not copy or copy["made_from_sha256"] != member["weights"]["sha256"]:
+        return {}  # TorchScript is the reference
+    return dict(copy["sha256"])
+
+
+def _weights(folder: Path, member: dict[str, Any]) -> Weights:
+    weights = member["weights"]
+    copy = member["openvino"]["file"] if _copies(member) else None
+    return Weights(
+        torchscript=folder / weights["file"],
+        sha256=weights["sha256"],
+        openvino=folder / copy if copy else None,
     )
 
 

@@ -18,14 +18,29 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+class Outcome(StrEnum):
+    """What a run came to, as metadata.json and result.json say it."""
+
+    SUCCESS = "success"
+    NOTHING_ELIGIBLE = "nothing_eligible"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
 class Reason(StrEnum):
     """Why a run did not succeed, in one word for machines; the message says it for people."""
 
+    # it failed
     INTERNAL = "internal"
+    MEMORY = "memory"
     TERMINATED = "terminated"
     USAGE = "usage"
     MODEL = "model"
     OUTPUT = "output"
+    OUTPUT_IN_USE = "output_in_use"  # another run writes into the folder
+    OUTPUT_NOT_EMPTY = "output_not_empty"  # files that are no results of this suite
+    DISK_FULL = "disk_full"
+    # nothing to work on
     NO_DICOM = "no_dicom"  # nothing below the input folder is a DICOM image
     NO_MATCH = "no_match"  # images, but none the application works on
     # the stack is not a volume
@@ -39,6 +54,7 @@ class Reason(StrEnum):
     BAD_GEOMETRY = "bad_geometry"  # ... or no usable numbers
     CONCATENATION = "concatenation"  # one multi-frame image in several instances
     NO_CONTRAST = "no_contrast"
+    INPUT_CHANGED = "input_changed"  # a file vanished, or became unreadable, after it was listed
     # the pixels cannot be had
     NO_PIXELS = "no_pixels"
     PIXELS_CUT_SHORT = "pixels_cut_short"
@@ -50,18 +66,27 @@ class Reason(StrEnum):
     NOT_FINITE = "not_finite"
     # the result is no result
     EMPTY_RESULT = "empty_result"
+    VALUE_RANGE = "value_range"  # values that the kind of result cannot hold
 
 
 class SuiteError(Exception):
-    """A handled end of a run: its message says what was needed, what was found and what to do."""
+    """A handled end of a run: its message says what was needed, what was found and what to do.
+
+    Only its subclasses are raised. The message goes to standard error and into metadata.json: it names no patient, no
+    date, no file of the input.
+    """
 
     exit_code = ExitCode.INTERNAL
-    outcome = "failed"
+    outcome = Outcome.FAILED
     usual_reason = Reason.INTERNAL
 
     def __init__(self, message: str, reason: Reason | None = None) -> None:
         super().__init__(message)
         self.reason = reason or self.usual_reason
+
+
+class InternalError(SuiteError):
+    """Something unforeseen happened; of the error it stands for, only type and place may be said."""
 
 
 class UsageError(SuiteError):
@@ -75,7 +100,7 @@ class NothingEligibleError(SuiteError):
     """The input holds nothing the application could work on."""
 
     exit_code = ExitCode.NOTHING_ELIGIBLE
-    outcome = "nothing_eligible"
+    outcome = Outcome.NOTHING_ELIGIBLE
     usual_reason = Reason.NO_MATCH
 
 
@@ -83,7 +108,7 @@ class RefusedError(SuiteError):
     """The selected series cannot be turned into a right volume: its geometry or its pixels are at fault."""
 
     exit_code = ExitCode.REFUSED
-    outcome = "refused"
+    outcome = Outcome.REFUSED
     usual_reason = Reason.BAD_GEOMETRY
 
 
@@ -99,3 +124,10 @@ class OutputError(SuiteError):
 
     exit_code = ExitCode.OUTPUT
     usual_reason = Reason.OUTPUT
+
+
+class TerminatedError(SuiteError):
+    """The host or the user ended the run."""
+
+    exit_code = ExitCode.TERMINATED
+    usual_reason = Reason.TERMINATED

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from imaging.measure_brain import BrainMeasurement
-from imaging.select_series import Selection, Verdict
+from imaging.select_series import Selection
 from imaging.to_volume import SourceImage
 
 
 def brain_results(selection: Selection, source: SourceImage, measurement: BrainMeasurement) -> dict[str, Any]:
     """Return what metadata.json says of a run; numbers carry their unit in their name."""
     return {
-        "series": [verdict_facts(verdict) for verdict in selection.verdicts],
         "tie": selection.tie,
         "source_shape": list(source.volume.shape),
         "source_spacing_mm": [round(float(size), 6) for size in source.volume.spacing],
@@ -23,17 +22,3 @@ def brain_results(selection: Selection, source: SourceImage, measurement: BrainM
 def brain_headline(selection: Selection, measurement: BrainMeasurement) -> str:
     """Return the finding in one sentence."""
     return f"Took {selection.summary()}. Brain volume {measurement.volume_ml:.1f} mL"
-
-
-def verdict_facts(verdict: Verdict) -> dict[str, Any]:
-    """Return a verdict without anything that names a patient."""
-    return {
-        "series_number": verdict.stack.series.number,
-        "modality": verdict.stack.series.modality,
-        "instances": len(verdict.stack.series.instances),
-        "slices": len(verdict.stack.frames),
-        "traits": list(verdict.stack.traits),
-        "eligible": verdict.eligible,
-        "score": verdict.score,
-        "reasons": list(verdict.reasons),
-    }

@@ -9,6 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from imaging.outcome import SuiteError
+
+
+class StageError(Exception):
+    """An unforeseen error inside a stage, by type and stage; the error itself is its cause.
+
+    Holoscan logs the text of whatever an operator raises. That of a library may quote the image's header: it ends here.
+    """
+
 
 @dataclass
 class RunRecord:
@@ -20,16 +29,21 @@ class RunRecord:
     first_header_cpu_s: float = 0.0  # CPU time from the start of the process until a DICOM header was read
     device: str = ""
     notes: list[str] = field(default_factory=list)  # what a user should know: fallbacks, quality flags
+    series: list[dict[str, Any]] = field(default_factory=list)  # the verdict on each, as soon as it is known
     results: dict[str, Any] = field(default_factory=dict)
     headline: str = ""  # the finding in one sentence
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time what runs inside under a name."""
+        """Time what runs inside under a name; handled errors pass, all others leave as StageError."""
         self.on_stage(name)
         wall, cpu = time.perf_counter(), time.process_time()
         try:
             yield
+        except SuiteError:
+            raise
+        except Exception as error:
+            raise StageError(f"{type(error).__name__} in {name}") from error
         finally:
             self.seconds[name] = round(time.perf_counter() - wall, 3)
             self.cpu_seconds[name] = round(time.process_time() - cpu, 3)

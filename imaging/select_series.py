@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -59,7 +60,11 @@ class Selection:
 
 def select_series(study: Study, rule: SeriesRule) -> Selection:
     """Return the best series under a rule; NothingEligibleError names every series and its reason."""
-    verdicts = judge_study(study, rule)
+    return choose(judge_study(study, rule), rule)
+
+
+def choose(verdicts: tuple[Verdict, ...], rule: SeriesRule) -> Selection:
+    """Return the first of the verdicts, which are sorted; NothingEligibleError when even that is none to take."""
     if not verdicts[0].eligible:
         listed = "\n".join(f"  {verdict.stack}: {verdict.reasons[-1]}" for verdict in verdicts)
         raise NothingEligibleError(
@@ -155,3 +160,17 @@ def _body_part(header: Dataset, rule: SeriesRule) -> list[Evidence]:
     if any(word in part for word in rule.other_body_parts):
         return [Evidence(f"body part {part}", decisive=True)]
     return []
+
+
+def verdict_facts(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict without anything that names a patient."""
+    return {
+        "series_number": verdict.stack.series.number,
+        "modality": verdict.stack.series.modality,
+        "instances": len(verdict.stack.series.instances),
+        "slices": len(verdict.stack.frames),
+        "traits": list(verdict.stack.traits),
+        "eligible": verdict.eligible,
+        "score": verdict.score,
+        "reasons": list(verdict.reasons),
+    }

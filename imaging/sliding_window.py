@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
-"""(slice, row, column) image -> logits of the same shape."""
+"""(slice, row, column) image -> (channel, slice, row, column) logits."""
 
 
 def sliding_window(
     image: npt.NDArray[np.float32], window: tuple[int, int, int], predict: Predict, *, overlap: float = 0.25
 ) -> npt.NDArray[np.float32]:
-    """Return the logits of an image, averaged where windows overlap with a weight that falls to the border.
+    """Return (channel, slice, row, column) logits, averaged where windows overlap, less weight at their border.
 
     image    (slice, row, column); axes shorter than the window are padded with 0
     overlap  fraction of the window shared by neighbours, 0 to below 1
@@ -24,16 +24,21 @@ def sliding_window(
         raise ValueError(f"overlap must be at least 0 and below 1, got {overlap}")
     pad = [(0, max(0, size - have)) for size, have in zip(window, image.shape, strict=True)]
     padded = np.pad(image, pad)
-    total = np.zeros(padded.shape, np.float32)
+    total: npt.NDArray[np.float32] | None = None
     weight_sum = np.zeros(padded.shape, np.float32)
     weight = _window_weight(window)
     starts = [_starts(have, size, overlap) for have, size in zip(padded.shape, window, strict=True)]
     for start in product(*starts):
         box = tuple(slice(first, first + size) for first, size in zip(start, window, strict=True))
-        total[box] += weight * predict(np.ascontiguousarray(padded[box]))
+        logits = predict(np.ascontiguousarray(padded[box]))
+        if total is None:
+            total = np.zeros((len(logits), *padded.shape), np.float32)
+        total[(slice(None), *box)] += weight * logits
         weight_sum[box] += weight
+    if total is None:
+        raise ValueError("an image needs at least one voxel")
     total /= weight_sum
-    return total[tuple(slice(size) for size in image.shape)]
+    return total[(slice(None), *(slice(size) for size in image.shape))]
 
 
 def _starts(size: int, window: int, overlap: float) -> list[int]:

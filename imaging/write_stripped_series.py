@@ -13,7 +13,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element, write_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
-from imaging.outcome import RefusedError
+from imaging.outcome import Reason, RefusedError
 from imaging.provenance import Provenance
 from imaging.publish import staged
 from imaging.suite import RESEARCH_USE
@@ -136,7 +136,8 @@ def _add_pixels(dataset: Dataset, values: npt.NDArray[np.float32], header: Datas
     if stored.min() < limits.min or stored.max() > limits.max:
         raise RefusedError(
             f"Stored values of an MR image need 16 bits; the source has {stored.min():.0f} to {stored.max():.0f}. "
-            "Run with --no-stripped-series."
+            "Run with --no-stripped-series.",
+            Reason.VALUE_RANGE,
         )
     pixels = stored.astype("<i2" if signed else "<u2")
     dataset.add_new("PixelData", "OW", pixels.tobytes())

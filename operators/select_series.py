@@ -6,7 +6,7 @@ from typing import Any
 
 from monai.deploy.core import OperatorSpec
 
-from imaging.select_series import SeriesRule, select_series
+from imaging.select_series import SeriesRule, choose, judge_study, verdict_facts
 from operators.step import Step
 
 
@@ -22,4 +22,6 @@ class SelectSeries(Step):
         spec.output("selection")
 
     def step(self, op_input: Any, op_output: Any) -> None:
-        op_output.emit(select_series(op_input.receive("study"), self.rule), "selection")
+        verdicts = judge_study(op_input.receive("study"), self.rule)
+        self.record.series = [verdict_facts(verdict) for verdict in verdicts]
+        op_output.emit(choose(verdicts, self.rule), "selection")

@@ -44,9 +44,11 @@ def test_a_whole_model_is_described(folder):
     model = load_model_package(folder)
 
     assert (model.name, model.version, model.threshold) == ("skull_strip", "1.2.0", 0.5)
-    assert (model.weights, model.sha256) == (folder / "model.ts", digest(WEIGHTS))
-    assert model.openvino == folder / "model.xml"
-    assert model.input == ModelInput(spacing_mm=2.0, multiple=16, maximum=128, window=None)
+    (weights,) = model.members
+    assert (weights.torchscript, model.sha256) == (folder / "model.ts", digest(WEIGHTS))
+    assert weights.openvino == folder / "model.xml"
+    assert model.input == ModelInput(spacing_mm=(2.0,) * 3, multiple=(16,) * 3, maximum=(128,) * 3, window=None)
+    assert model.channels == ("logits",)
 
 
 def test_a_window_becomes_a_tuple(folder):
@@ -62,7 +64,7 @@ def test_a_model_without_an_openvino_copy_is_whole(folder):
     del record["openvino"]
     save(folder, record)
 
-    assert load_model_package(folder).openvino is None
+    assert load_model_package(folder).members[0].openvino is None
 
 
 def test_a_copy_of_other_weights_is_passed_over(folder):
@@ -71,7 +73,7 @@ def test_a_copy_of_other_weights_is_passed_over(folder):
     save(folder, record)
     (folder / "model.xml").unlink()
 
-    assert load_model_package(folder).openvino is None
+    assert load_model_package(folder).members[0].openvino is None
 
 
 def test_a_missing_folder_is_named_with_the_remedy(tmp_path):
@@ -161,3 +163,43 @@ def test_the_hash_is_that_of_the_standard(tmp_path):
 
     # FIPS 180-2, appendix B.1
     assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def an_ensemble(folder, count=3):
+    record = a_record()
+    del record["weights"], record["openvino"]
+    record["members"] = []
+    for number in range(count):
+        content = b"weights of fold %d" % number
+        (folder / f"fold{number}.ts").write_bytes(content)
+        record["members"].append({"weights": {"file": f"fold{number}.ts", "sha256": digest(content)}})
+    record["channels"] = ["body", "core"]
+    record["input"] |= {"spacing_mm": [4.4, 1.25, 1.25], "orientation": "LFP", "intensity": "z_score"}
+    save(folder, record)
+
+
+def test_an_ensemble_has_its_members_in_order_and_one_hash(folder):
+    an_ensemble(folder)
+
+    model = load_model_package(folder)
+
+    assert [member.torchscript.name for member in model.members] == ["fold0.ts", "fold1.ts", "fold2.ts"]
+    assert model.sha256 == digest("".join(member.sha256 for member in model.members).encode())
+    assert model.channels == ("body", "core")
+    assert (model.input.spacing_mm, model.input.multiple) == ((4.4, 1.25, 1.25), (16, 16, 16))
+    assert (model.input.orientation, model.input.intensity) == ("LFP", "z_score")
+
+
+def test_each_member_is_verified(folder):
+    an_ensemble(folder)
+    (folder / "fold1.ts").write_bytes(b"something else")
+
+    with pytest.raises(ModelError, match=r"fold1\.ts are not those of metadata\.json"):
+        load_model_package(folder)
+
+
+def test_an_ensemble_without_members_is_refused(folder):
+    an_ensemble(folder, count=0)
+
+    with pytest.raises(ModelError, match="at least one member"):
+        load_model_package(folder)

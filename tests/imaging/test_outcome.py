@@ -1,9 +1,15 @@
+import ast
+from pathlib import Path
+
 import pytest
 
 from imaging import outcome
-from imaging.outcome import ExitCode, SuiteError
+from imaging.outcome import ExitCode, Outcome, Reason, SuiteError
 
+ROOT = Path(__file__).parents[2]
 ERRORS = [cls for cls in vars(outcome).values() if isinstance(cls, type) and issubclass(cls, SuiteError)]
+ENDS = [error for error in ERRORS if error is not SuiteError]
+SOURCES = [path for layer in ("imaging", "operators", "apps", "cli") for path in sorted((ROOT / layer).rglob("*.py"))]
 
 
 def test_exit_codes_are_distinct():
@@ -18,9 +24,17 @@ def test_no_error_ends_in_the_code_of_success(error):
 
 
 def test_every_error_has_its_own_exit_code():
-    codes = [error.exit_code for error in ERRORS]
+    assert sorted(error.exit_code for error in ENDS) == sorted(set(ExitCode) - {ExitCode.DONE})
 
-    assert len(set(codes)) == len(codes)
+
+@pytest.mark.parametrize("error", ENDS)
+def test_no_error_is_a_success(error):
+    assert error.outcome != Outcome.SUCCESS
+
+
+def test_an_error_has_the_usual_reason_of_its_kind_or_its_own():
+    assert outcome.RefusedError("no").reason == Reason.BAD_GEOMETRY
+    assert outcome.RefusedError("no", Reason.TILT).reason == Reason.TILT
 
 
 @pytest.mark.parametrize(
@@ -33,3 +47,19 @@ def test_codes_that_hosts_act_on_stay_what_they_are(code, value):
 
 def test_termination_ends_in_the_code_a_shell_gives_it():
     assert ExitCode.TERMINATED == 128 + 15
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_module_raises_the_base_of_all_errors(path):
+    raised = [node.exc for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Raise)]
+
+    assert not [call for call in raised if isinstance(call, ast.Call) and ast.unparse(call.func) == "SuiteError"]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_refusal_gives_its_reason(path):
+    """The other errors have one usual reason; a refusal has two dozen, and none is usual."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    refusals = [call for call in calls if ast.unparse(call.func) == "RefusedError"]
+
+    assert [call.lineno for call in refusals if len(call.args) + len(call.keywords) < 2] == []

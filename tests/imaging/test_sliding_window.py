@@ -12,9 +12,9 @@ sizes = st.tuples(*[st.integers(1, 17)] * 3)
 def test_a_network_that_changes_nothing_gives_the_image_back(shape, window, overlap):
     image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
-    found = sliding_window(image, window, lambda patch: patch, overlap=overlap)
+    found = sliding_window(image, window, lambda patch: patch[None], overlap=overlap)
 
-    assert np.abs(found - image).max() < 1e-5
+    assert np.abs(found[0] - image).max() < 1e-5
 
 
 def test_the_network_always_gets_its_window_and_sees_every_voxel():
@@ -24,7 +24,7 @@ def test_the_network_always_gets_its_window_and_sees_every_voxel():
     def predict(patch):
         shapes.add(patch.shape)
         seen.update(patch[patch > 0].tolist())
-        return patch
+        return patch[None]
 
     sliding_window(image, (6, 4, 5), predict)
 
@@ -37,19 +37,19 @@ def test_an_image_of_one_window_is_predicted_once():
 
     def predict(patch):
         calls.append(patch.copy())
-        return patch * 2
+        return patch[None] * 2
 
     image = np.ones((4, 5, 6), np.float32)
     found = sliding_window(image, (4, 5, 6), predict)
 
     assert len(calls) == 1
-    assert found == pytest.approx(2 * image)
+    assert found[0] == pytest.approx(2 * image)
 
 
 def test_a_short_axis_is_padded_with_zeros_for_the_network():
     patches = []
 
-    sliding_window(np.ones((2, 3, 4), np.float32), (4, 3, 4), lambda patch: patches.append(patch) or patch)
+    sliding_window(np.ones((2, 3, 4), np.float32), (4, 3, 4), lambda patch: patches.append(patch) or patch[None])
 
     assert patches[0].sum(axis=(1, 2)).tolist() == [12, 12, 0, 0]
 
@@ -58,10 +58,10 @@ def test_where_windows_overlap_the_nearer_centre_counts_more():
     answers = iter([0.0, 1.0])
 
     found = sliding_window(
-        np.zeros((1, 1, 12), np.float32), (1, 1, 8), lambda patch: np.full_like(patch, next(answers)), overlap=0.5
+        np.zeros((1, 1, 12), np.float32), (1, 1, 8), lambda patch: np.full_like(patch, next(answers))[None], overlap=0.5
     )
 
-    blend = found[0, 0]
+    blend = found[0, 0, 0]
     assert (blend[:4] == 0).all()
     assert (blend[8:] == 1).all()
     assert (np.diff(blend[3:9]) > 0).all()
@@ -71,7 +71,7 @@ def test_where_windows_overlap_the_nearer_centre_counts_more():
 @pytest.mark.parametrize("overlap", [-0.1, 1.0, 1.5])
 def test_an_impossible_overlap_is_refused(overlap):
     with pytest.raises(ValueError, match=rf"at least 0 and below 1, got {overlap}"):
-        sliding_window(np.zeros((2, 2, 2), np.float32), (2, 2, 2), lambda patch: patch, overlap=overlap)
+        sliding_window(np.zeros((2, 2, 2), np.float32), (2, 2, 2), lambda patch: patch[None], overlap=overlap)
 
 
 def test_a_window_with_too_few_axes_is_refused():

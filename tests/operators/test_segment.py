@@ -1,12 +1,13 @@
 import importlib
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from cli.environment import preload_cuda_runtime
-from imaging.model_package import ModelInput, ModelPackage
+from imaging.model_package import ModelInput, ModelPackage, Weights
 from imaging.outcome import ModelError
 from imaging.run_record import RunRecord
 
@@ -36,10 +37,8 @@ def _model(tmp_path):
     return ModelPackage(
         name="doubled",
         version="1",
-        weights=path,
-        sha256="",
-        openvino=None,
-        input=ModelInput(spacing_mm=2.0, multiple=16, maximum=144),
+        members=(Weights(torchscript=path, sha256="", openvino=None),),
+        input=ModelInput(spacing_mm=(2.0,) * 3, multiple=(16,) * 3, maximum=(144,) * 3),
         threshold=0.5,
     )
 
@@ -49,10 +48,10 @@ def _image():
     return np.random.default_rng(0).random((20, 30, 25), np.float32)
 
 
-def step_of(segment, model, backend="torch"):
+def step_of(segment, model, backend="torch", mirror=()):
     """The operator without a graph around it."""
     step = segment.Segment.__new__(segment.Segment)
-    step.model, step.backend, step.record = model, backend, RunRecord()
+    step.model, step.backend, step.mirror, step.record = model, backend, mirror, RunRecord()
     return step
 
 
@@ -90,11 +89,55 @@ def test_any_other_failure_of_the_network_is_a_problem_of_the_model(segment, mod
 
 def test_openvino_cannot_be_asked_for_where_the_model_has_no_copy(segment, model):
     with pytest.raises(ModelError, match="--backend torch"):
-        segment.choose_predictor(model, "openvino")
+        segment.choose_predictor(model.name, model.members[0], "openvino")
 
 
 def test_weights_that_are_no_torchscript_are_refused(segment, model):
-    model.weights.write_bytes(b"weights of another kind")
+    model.members[0].torchscript.write_bytes(b"weights of another kind")
 
     with pytest.raises(ModelError, match=r"torch\.jit\.save"):
-        segment.torchscript_predictor(model, "cpu")
+        segment.torchscript_predictor(model.members[0].torchscript, "cpu")
+
+
+class Ramp(torch.nn.Module):
+    """A network of two channels whose output grows along the columns, whatever the image."""
+
+    def __init__(self, gain: float) -> None:
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        ramp = torch.arange(image.shape[-1], dtype=torch.float32).expand(image.shape)
+        return torch.cat([ramp * self.gain, -ramp * self.gain], 1)
+
+
+@pytest.fixture(name="ensemble")
+def _ensemble(tmp_path, model):
+    members = []
+    for number, gain in enumerate((0.0, 0.1, 0.5)):
+        path = tmp_path / f"fold{number}.ts"
+        torch.jit.script(Ramp(gain)).save(str(path))
+        members.append(Weights(torchscript=path, sha256="", openvino=None))
+    return replace(model, members=tuple(members), channels=("body", "core"))
+
+
+def test_the_probabilities_of_an_ensemble_are_averaged_channel_by_channel(segment, ensemble, image):
+    body, core = step_of(segment, ensemble)._logits(image)
+
+    chance = np.mean([1 / (1 + np.exp(-gain * np.arange(25))) for gain in (0.0, 0.1, 0.5)], axis=0)
+    assert np.allclose(1 / (1 + np.exp(-body[3, 4])), chance, atol=1e-5)
+    assert np.allclose(1 / (1 + np.exp(-core[3, 4])), 1 - chance, atol=1e-5)
+
+
+def test_a_mirror_image_is_averaged_in_place(segment, ensemble, image):
+    single = replace(ensemble, members=ensemble.members[1:2])
+
+    body, _ = step_of(segment, single, mirror=(2,))._logits(image)
+
+    chance = 1 / (1 + np.exp(-0.1 * np.arange(25)))
+    assert np.allclose(1 / (1 + np.exp(-body[0, 0])), (chance + chance[::-1]) / 2, atol=1e-5)
+
+
+def test_an_output_of_other_channels_than_promised_is_refused(segment, ensemble, image):
+    with pytest.raises(ModelError, match=r"output of \(2, 20, 30, 25\)"):
+        step_of(segment, replace(ensemble, channels=("body",)))._logits(image)

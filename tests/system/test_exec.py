@@ -11,7 +11,7 @@ from pydicom import dcmread
 
 from imaging.model_package import sha256_of
 from imaging.suite import RESEARCH_USE
-from tests.system.command import ROOT, copy_of, execute, monai_deploy
+from tests.system.command import ROOT, VERDICT, copy_of, execute, monai_deploy
 
 pytestmark = pytest.mark.system
 
@@ -38,7 +38,7 @@ def same_results(output, other):
 def test_a_run_writes_segmentation_report_series_and_record(small_run):
     series = {f"stripped/brain_{number:04d}.dcm" for number in range(1, 41)}
 
-    assert small_run.files == {"seg.dcm", "sr.dcm", "metadata.json", *series}
+    assert small_run.files == {"seg.dcm", "sr.dcm", *VERDICT, *series}
 
 
 def test_nifti_files_come_with_the_option(sample_run):
@@ -51,6 +51,17 @@ def test_the_record_lists_the_files(sample_run):
 
 def test_the_record_says_that_the_run_succeeded(small_run):
     assert (small_run.record["outcome"], small_run.record["exit_code"]) == ("success", 0)
+
+
+def test_a_success_has_no_exception_in_its_record(small_run):
+    assert not {"exception", "exception_message", "reason"} & small_run.record.keys()
+
+
+def test_the_result_for_mercure_has_measurements_and_the_headline(small_run):
+    result = json.loads((small_run.output / "result.json").read_text())
+
+    assert result["measurements"] == small_run.record["measurements"]
+    assert result["__mercure_notification"]["text"].startswith(small_run.record["headline"])
 
 
 def test_the_record_says_why_each_series_was_taken(small_run):
@@ -93,7 +104,7 @@ def test_the_summary_is_one_line_on_series_volume_files_and_use(small_run):
     volume_ml = small_run.record["measurements"]["brain_volume_ml"]
 
     (line,) = small_run.stdout.splitlines()
-    for said in ("Took series 2", f"{volume_ml:.1f} mL", "43 files", RESEARCH_USE):
+    for said in ("Took series 2", f"{volume_ml:.1f} mL", "44 files", RESEARCH_USE):
         assert said in line
 
 
@@ -116,7 +127,7 @@ def test_what_a_second_run_does_not_write_disappears(small, small_run, models, t
 
     execute(small, output, models, "--no-stripped-series")
 
-    assert sorted(path.name for path in output.rglob("*")) == ["metadata.json", "seg.dcm", "sr.dcm"]
+    assert sorted(path.name for path in output.rglob("*")) == sorted([*VERDICT, "seg.dcm", "sr.dcm"])
 
 
 @pytest.mark.parametrize(

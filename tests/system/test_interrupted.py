@@ -1,4 +1,4 @@
-"""Runs that are ended by the host or by a full disk: nothing is left behind."""
+"""Runs that are ended by the host or by a full disk: no result is left behind, or all are."""
 
 import signal
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.command import ROOT, Ended, environment, execute, start
+from tests.system.command import ROOT, VERDICT, Ended, copy_of, environment, execute, start
 
 pytestmark = pytest.mark.system
 
@@ -52,17 +52,55 @@ def writes_series(output):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 @pytest.mark.parametrize("ready", [has_begun, writes_series])
-def test_a_run_that_is_ended_by_a_signal_leaves_nothing_and_ends_in_143(sample, models, tmp_path, number, ready):
+def test_a_run_that_is_ended_by_a_signal_leaves_a_verdict_and_ends_in_143(sample, models, tmp_path, number, ready):
     ended = interrupt(sample, tmp_path / "out", models, number, ready)
 
-    assert left_in(ended.output) == []
-    assert ended.code == 143
+    assert left_in(ended.output) == VERDICT
+    assert (ended.record["outcome"], ended.record["reason"]) == ("failed", "terminated")
+    assert ended.record["exit_code"] == ended.code == 143
 
 
 def test_a_run_that_is_ended_by_a_signal_says_so(small, models, tmp_path):
     ended = interrupt(small, tmp_path / "out", models, signal.SIGTERM, has_begun)
 
-    assert "nothing was written" in ended.stderr
+    assert "Ended by a signal; no result was written" in ended.stderr
+
+
+def test_a_signal_takes_no_earlier_results_away(small, small_run, models, tmp_path):
+    output = copy_of(small_run.output, tmp_path / "out")
+    before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+
+    ended = interrupt(small, output, models, signal.SIGTERM, has_begun)
+
+    assert ended.code == 143
+    assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_after_one_that_was_killed_takes_its_place(small, small_run, models, tmp_path):
+    killed = interrupt(small, tmp_path / "out", models, signal.SIGKILL, has_begun)
+    left = left_in(killed.output)
+
+    ended = execute(small, tmp_path / "out", models)
+
+    assert ".partial" in left
+    assert ended.code == 0, ended.stderr
+    assert ended.files == small_run.files
+
+
+def test_a_second_run_into_the_same_folder_is_refused_and_does_the_first_no_harm(small, small_run, models, tmp_path):
+    first = start("exec", "skull_strip", "-i", small, "-o", tmp_path / "out", "-m", models)
+    while not has_begun(tmp_path / "out") and first.poll() is None:
+        time.sleep(0.005)
+    first.send_signal(signal.SIGSTOP)
+
+    second = execute(small, tmp_path / "out", models)
+
+    first.send_signal(signal.SIGCONT)
+    _, stderr = first.communicate(timeout=60)
+    assert second.code == 6
+    assert f"process {first.pid} on" in second.stderr
+    assert first.returncode == 0, stderr
+    assert second.files == small_run.files
 
 
 def test_a_signal_among_the_renames_leaves_all_results_or_none(small, small_run, models, tmp_path):
@@ -99,7 +137,7 @@ def bytes_on_disk(output: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("room", ["none", "half", "all but the record"])
-def test_a_full_disk_ends_in_6_and_leaves_nothing(small, small_run, models, small_disk, room):
+def test_a_full_disk_ends_in_6_and_leaves_no_result(small, small_run, models, small_disk, room):
     sizes = bytes_on_disk(small_run.output)
     whole = sum(sizes.values())
     disk = small_disk({"none": 4096, "half": whole // 2, "all but the record": whole - sizes["metadata.json"]}[room])
@@ -108,15 +146,18 @@ def test_a_full_disk_ends_in_6_and_leaves_nothing(small, small_run, models, smal
 
     assert ended.code == 6, ended.stderr
     assert "No space left" in ended.stderr
-    assert left_in(disk / "out") == []
+    assert left_in(disk / "out") == ([] if room == "none" else VERDICT)
+    assert room == "none" or ended.record["reason"] == "disk_full"
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_a_disk_too_small_for_the_nifti_files_ends_in_6_and_leaves_nothing(small, models, tmp_path, small_disk, share):
+def test_a_disk_too_small_for_the_nifti_files_ends_in_6_and_leaves_no_result(
+    small, models, tmp_path, small_disk, share
+):
     whole = execute(small, tmp_path / "whole", models, "--nifti", "--no-stripped-series")
     disk = small_disk(int(sum(bytes_on_disk(whole.output).values()) * share))
 
     ended = execute(small, disk / "out", models, "--nifti", "--no-stripped-series")
 
     assert ended.code == 6, ended.stderr
-    assert left_in(disk / "out") == []
+    assert left_in(disk / "out") == VERDICT
