@@ -130,10 +130,14 @@ def _rescaled(stored: npt.NDArray[np.generic], frame: Frame) -> npt.NDArray[np.f
     slope, intercept = _number(frame, "RescaleSlope", 1), _number(frame, "RescaleIntercept", 0)
     if slope == 0 or not np.isfinite([slope, intercept]).all():
         raise _refusal(frame, f"its Rescale Slope and Intercept are {slope:g} and {intercept:g}", Reason.BAD_RESCALE)
-    values = stored.astype(np.float32)
-    if (slope, intercept) != (1.0, 0.0):
+    if (slope, intercept) == (1.0, 0.0):
+        values = stored.astype(np.float32)
+    elif stored.dtype.itemsize <= 2:  # single precision holds every stored value
+        values = stored.astype(np.float32)
         values *= np.float32(slope)
         values += np.float32(intercept)
+    else:
+        values = (stored * np.float64(slope) + np.float64(intercept)).astype(np.float32)
     if not np.isfinite(values.sum(dtype=np.float64)):
         raise _refusal(frame, "it holds values that are not finite", Reason.NOT_FINITE)
     return values

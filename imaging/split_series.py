@@ -137,6 +137,7 @@ EXPLANATIONS = (
     Trait(_text("ContrastBolusAgent"), lambda value: "with contrast agent" if value else "without contrast agent"),
     Trait(_text("AcquisitionDateTime"), _unsaid("one of several acquisition times")),
     Trait(_text("AcquisitionTime"), _unsaid("one of several acquisition times")),
+    Trait(_text("ContentTime"), _unsaid("one of several content times")),
 )
 
 

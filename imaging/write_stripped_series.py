@@ -129,7 +129,7 @@ def _add_pixels(dataset: Dataset, values: npt.NDArray[np.float32], header: Datas
     dataset.Rows, dataset.Columns = values.shape
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated = 16
-    dataset.BitsStored = min(16, int(header.get("BitsStored", 16)))
+    dataset.BitsStored = 16 if signed else min(16, int(header.get("BitsStored", 16)))  # ITK rejects signed 12 bits
     dataset.HighBit = dataset.BitsStored - 1
     dataset.PixelRepresentation = int(signed)
     limits = np.iinfo(np.int16 if signed else np.uint16)

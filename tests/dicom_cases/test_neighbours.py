@@ -1,0 +1,13 @@
+"""A volume comes out whole, whatever lies beside it."""
+
+import pytest
+
+from tests.dicom_cases.judge import judge
+from tests.dicom_cases.neighbours import CASES
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_comes_out_is_what_the_case_declares(case, tmp_path):
+    case.write(tmp_path)
+
+    assert judge(case, tmp_path) == []

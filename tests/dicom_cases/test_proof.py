@@ -1,0 +1,119 @@
+"""What is written for an image lies where the image lies: judged by highdicom and SimpleITK, for every exact case."""
+
+import warnings
+
+import numpy as np
+import pytest
+import SimpleITK
+from highdicom.seg import segread
+from pydicom import dcmread
+
+from imaging.check_seg import check_seg
+from imaging.encode_seg import BRAIN_LABEL, Segment, encode_seg
+from imaging.encode_sr import encode_sr
+from imaging.geometry import STRICT
+from imaging.load_study import load_study
+from imaging.measure_brain import BrainMeasurement
+from imaging.outcome import RefusedError
+from imaging.split_series import split_series
+from imaging.to_volume import to_volume
+from imaging.write_common import save_dicom
+from imaging.write_stripped_series import write_stripped_series
+from tests.dicom_cases import OF_SLICES, cases
+from tests.dicom_cases.case import Exact, Resampled
+from tests.series_samples import PROVENANCE, assert_same_at_the_same_mm
+
+QUICK = 24
+"""So many cases are judged with the fast tests; all of them with the system tests."""
+WITH_IMAGES = [case for case in cases() if isinstance(case.expected, Exact | Resampled)]
+STEP = max(1, len(WITH_IMAGES) // QUICK)
+EACH = [
+    pytest.param(case, id=case.name, marks=[] if number % STEP == 0 else [pytest.mark.system])
+    for number, case in enumerate(WITH_IMAGES)
+]
+OF_ONE_MODALITY = {case.name for case in cases(OF_SLICES)}
+
+
+def images_of(case, folder):
+    for series in load_study(folder).series:
+        try:
+            stacks = split_series(series)
+        except RefusedError:
+            continue
+        for stack in stacks:
+            try:
+                yield to_volume(stack, case.policy or STRICT)
+            except RefusedError:
+                continue
+
+
+def some_mask(shape):
+    mask = np.random.default_rng(5).random(shape) > 0.7
+    mask[0] = False
+    return mask
+
+
+def read_by_itk(paths):
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames([str(path) for path in paths])
+    image = reader.Execute()
+    affine = np.eye(4)
+    axes = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    affine[:3, :3], affine[:3, 3] = axes[:, ::-1], image.GetOrigin()
+    return SimpleITK.GetArrayFromImage(image), affine
+
+
+@pytest.mark.parametrize("case", EACH)
+def test_the_segmentation_lies_where_the_image_lies(case, written, tmp_path):
+    for source in images_of(case, written(case)):
+        mask = some_mask(source.volume.shape)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            seg = encode_seg([Segment(BRAIN_LABEL, mask)], source, PROVENANCE, "Brain mask")
+            save_dicom(seg, tmp_path / "seg.dcm")
+            check_seg(tmp_path / "seg.dcm", [mask], source)
+            if len(source.planes) < source.volume.shape[0]:
+                continue  # a gap: no reader makes a volume of it
+            volume = segread(tmp_path / "seg.dcm").get_volume(combine_segments=True, rtol=0.02)
+        assert_same_at_the_same_mm(mask, source.volume.affine, volume.array, volume.affine)
+
+
+@pytest.mark.parametrize("case", EACH)
+def test_the_report_refers_to_the_images_it_was_made_from(case, written):
+    for source in images_of(case, written(case)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            seg = encode_seg([Segment(BRAIN_LABEL, some_mask(source.volume.shape))], source, PROVENANCE, "Brain mask")
+            report = encode_sr(BrainMeasurement(1200.0, ()).findings, seg, source, PROVENANCE, title="Brain volume")
+        referred = {
+            item.ReferencedSOPInstanceUID
+            for series in report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+            for item in series.ReferencedSOPSequence
+        }
+        assert referred == {seg.SOPInstanceUID, *(frame.instance.uid for frame in source.frames)}
+
+
+@pytest.mark.parametrize("case", EACH)
+def test_the_derived_series_lies_where_the_image_lies(case, written, tmp_path):
+    for number, source in enumerate(images_of(case, written(case))):
+        if source.series.modality != "MR":
+            continue
+        mask = some_mask(source.volume.shape)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                paths = write_stripped_series(folder, mask, source, PROVENANCE)
+        except RefusedError:
+            continue  # values that do not fit the 16 bits of an MR image
+        if len(paths) < source.volume.shape[0]:
+            continue  # a gap: no reader makes a volume of it
+        array, affine = read_by_itk(paths)
+        step = max(abs(float(dcmread(path).get("RescaleSlope", 1) or 1)) for path in paths)
+        expected = np.where(mask, source.volume.array, np.nan)
+        index = np.indices(mask.shape).reshape(3, -1).T
+        points = index @ source.volume.affine[:3, :3].T + source.volume.affine[:3, 3]
+        found = np.rint((points - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T).astype(int)
+        values = array[tuple(found.T)].reshape(mask.shape)
+        assert np.nanmax(np.abs(values - expected)) <= 0.51 * step
