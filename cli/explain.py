@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.environment import prepare_process
 from cli.find_app import find_app
-from cli.lazy_torch import defer_torch
+from cli.defer_imports import defer_imports
 from imaging.outcome import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     prepare_process("WARN")
     if options.app is None:
         return _explain_study(load_study(options.input), as_json=options.json)
-    defer_torch()
+    defer_imports()
     return _explain_choice(options)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from cli.environment import prepare_process
 from cli.find_app import app_names, apps_folder
-from cli.lazy_torch import defer_torch
+from cli.defer_imports import defer_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     from cli.run import load_app
 
     prepare_process("WARN")
-    defer_torch()
+    defer_imports()
     cards = [load_app(apps_folder() / name).CARD for name in app_names()]
     facts: list[dict[str, Any]] = [
         {

@@ -16,7 +16,7 @@ from cli.arguments import add_host_rules, add_paths, parse_options, resolve_host
 from cli.conclude import ENDING, Conclusion
 from cli.environment import adopt_old_names, prepare_process
 from cli.hush import LOG
-from cli.lazy_torch import defer_torch
+from cli.defer_imports import defer_imports
 from cli.progress import Progress
 from imaging.outcome import NothingEligibleError, Reason, UsageError
 from imaging.publish import Stage, open_stage
@@ -36,7 +36,7 @@ def run(folder: Path, argv: Sequence[str] | None = None) -> int:
     known, rest = parser.parse_known_args(arguments)
     typed = resolve_paths(known, default_models(folder))
     prepare_process(typed.level)
-    defer_torch()
+    defer_imports()
     conclusion = Conclusion(folder.name, typed, started, resolve_host_rules(known))
     try:
         return _run(folder, parser, rest, conclusion)

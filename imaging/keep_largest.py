@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+
+from imaging.label_components import Components, label_components
 
 
 def keep_largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -21,10 +22,8 @@ def keep_largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     box = bounding_box(mask)
     if box is None:
         return result
-    labels, count = ndimage.label(mask[box])
-    sizes = np.bincount(labels.reshape(-1), minlength=count + 1)
-    sizes[0] = 0
-    result[box] = _fill_cavities(labels == sizes.argmax())
+    components = label_components(mask[box])
+    result[box] = _fill_cavities(_one(components, int(components.sizes().argmax())))
     return result
 
 
@@ -40,14 +39,12 @@ def bounding_box(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice, slice] | No
     return box[0], box[1], box[2]
 
 
+def _one(components: Components, number: int) -> npt.NDArray[np.bool_]:
+    """Return the mask of the component of a number."""
+    return components.mask(np.arange(components.component.size) == number)
+
+
 def _fill_cavities(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Fill background that does not reach the border of the array."""
-    labels, count = ndimage.label(~mask)
-    if not count:
-        return mask
-    border = [labels[0], labels[-1], labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]]
-    outside = np.zeros(count + 1, bool)
-    for face in border:
-        outside[np.unique(face)] = True
-    outside[0] = False  # label 0 is the mask itself
-    return np.asarray(~outside[labels])
+    background = ~np.pad(mask, 1)  # all that reaches the border is one component, and the first
+    return ~_one(label_components(background), 0)[1:-1, 1:-1, 1:-1]

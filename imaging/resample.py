@@ -6,7 +6,7 @@ of one grid runs along one axis of the other and interpolation is a small matrix
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,19 +14,29 @@ from highdicom import Volume, VolumeGeometry
 
 MODEL_ORIENTATION = "HPL"
 """Directions in which (slice, row, column) rise on the model grid: those of an axial series."""
+ROWS = 16
+"""Rows of a matrix of weights that are applied at a time."""
 
 
-def model_geometry(source: Volume, spacing_mm: float, multiple: int, maximum: int) -> VolumeGeometry:
-    """Return the isotropic grid around a volume: axes head, posterior, left; sizes rounded up to a multiple.
+def model_geometry(
+    source: Volume,
+    spacing_mm: float | Sequence[float],
+    multiple: int | Sequence[int],
+    maximum: int | Sequence[int],
+    *,
+    orientation: str = MODEL_ORIENTATION,
+) -> VolumeGeometry:
+    """Return the grid around a volume, its axes turned and never rotated; sizes rounded up to a multiple.
 
-    spacing_mm  voxel size of the grid
-    multiple    each size is a multiple of this many voxels, the volume stays in the middle
-    maximum     largest size in voxels; a longer axis is cut evenly at both ends
+    spacing_mm   voxel size of the grid; here and below one number for all axes or one for each
+    multiple     each size is a multiple of this many voxels, the volume stays in the middle
+    maximum      largest size in voxels; a longer axis is cut evenly at both ends
+    orientation  patient directions in which (slice, row, column) rise
     """
-    turned = source.get_geometry().to_patient_orientation(MODEL_ORIENTATION)
+    turned = source.get_geometry().to_patient_orientation(orientation)
     extent_mm = np.array(turned.shape) * np.array(turned.spacing)
-    wanted = [math.ceil(size / spacing_mm / multiple - 1e-6) * multiple for size in extent_mm]
-    shape = tuple(min(size, maximum) for size in wanted)
+    whole = np.ceil(extent_mm / spacing_mm / multiple - 1e-6).astype(int) * multiple
+    shape = tuple(int(size) for size in np.minimum(whole, maximum))
     axes = turned.affine[:3, :3] / np.array(turned.spacing)
     affine = np.eye(4)
     affine[:3, :3] = axes * spacing_mm
@@ -43,20 +53,21 @@ def resample(source: Volume, target: VolumeGeometry, *, outside: float = 0.0) ->
     """
     voxels = np.linalg.inv(source.affine) @ target.affine
     axes = parallel_axes(voxels[:3, :3])
-    array = np.ascontiguousarray(source.array, np.float32) - np.float32(outside)
-    offsets = voxels[:3, 3]
+    array = np.ascontiguousarray(source.array, np.float32)
+    beyond = {}
     for source_axis in range(3):
         target_axis = axes.index(source_axis)
         weights = interpolation_weights(
             source.shape[source_axis],
             target.shape[target_axis],
             scale=voxels[source_axis, target_axis],
-            offset=offsets[source_axis],
+            offset=voxels[source_axis, 3],
         )
         array = _along(array, weights, source_axis)
+        beyond[target_axis] = ~weights.any(axis=1)
     array = np.ascontiguousarray(array.transpose(axes))
-    if outside:
-        array += np.float32(outside)
+    for target_axis, planes in beyond.items():
+        np.moveaxis(array, target_axis, 0)[planes] = outside
     return Volume(array, target.affine, "PATIENT", frame_of_reference_uid=target.frame_of_reference_uid)
 
 
@@ -89,10 +100,21 @@ def interpolation_weights(size: int, new_size: int, *, scale: float, offset: flo
 
 
 def _along(array: npt.NDArray[np.float32], weights: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.float32]:
-    """Apply (new, old) weights along one axis."""
-    if axis == 2:
-        return np.asarray(array @ weights.T)
-    if axis == 1:
-        return np.asarray(weights @ array)
-    flat = weights @ array.reshape(array.shape[0], -1)
-    return np.asarray(flat.reshape(weights.shape[0], *array.shape[1:]))
+    """Apply (new, old) weights along one axis, a few rows at a time: together they read only a few old planes."""
+    result = np.zeros([*array.shape[:axis], len(weights), *array.shape[axis + 1 :]], np.float32)
+    for first in range(0, len(weights), ROWS):
+        rows = weights[first : first + ROWS]
+        read = np.flatnonzero(rows.any(axis=0))
+        if not read.size:
+            continue
+        planes = slice(read[0], read[-1] + 1)
+        part = rows[:, planes]
+        to = slice(first, first + ROWS)
+        if axis == 2:
+            result[..., to] = array[..., planes] @ part.T
+        elif axis == 1:
+            result[:, to] = part @ array[:, planes]
+        else:
+            flat = part @ array[planes].reshape(part.shape[1], -1)
+            result[to] = flat.reshape(len(rows), *array.shape[1:])
+    return result

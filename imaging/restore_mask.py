@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from highdicom import PadModes, Volume
+import math
 
+import numpy as np
+from highdicom import PadModes, Volume, VolumeGeometry
+
+from imaging.keep_largest import bounding_box
 from imaging.resample import parallel_axes, resample
 
 
@@ -16,21 +19,48 @@ def restore_mask(logits: Volume, source: Volume, *, threshold: float = 0.5) -> V
     """
     with np.errstate(over="ignore"):
         probability = 1 / (1 + np.exp(-logits.array.astype(np.float32)))
-    on_source = resample(_within_view(logits.with_array(probability), source), source.get_geometry())
-    return source.with_array(on_source.array > threshold)
+    mask = np.zeros(source.shape, bool)
+    part = _about_object(_within_view(logits.with_array(probability), source), threshold, source)
+    if part is not None:
+        box = _covered(source, part)
+        mask[box] = resample(part, source.get_geometry()[box]).array > threshold
+    return source.with_array(mask)
 
 
 def _within_view(volume: Volume, source: Volume) -> Volume:
     """Return the part of a volume whose voxel centres lie in the source's field of view, its border repeated once.
 
     Beyond the field of view the network saw nothing and says background: that must not pull the outermost slices down.
+    A border inside the field of view is background already, and stays.
     """
-    voxels = np.linalg.inv(source.affine) @ volume.affine
-    kept, repeated = [], []
-    for axis, source_axis in enumerate(parallel_axes(voxels[:3, :3])):
-        at = voxels[source_axis, axis] * np.arange(volume.shape[axis]) + voxels[source_axis, 3]
-        inside = np.flatnonzero((at >= -0.5) & (at <= source.shape[source_axis] - 0.5))
-        first, last = (int(inside[0]), int(inside[-1])) if inside.size else (0, volume.shape[axis] - 1)
-        kept.append(slice(first, last + 1))
-        repeated.append([int(first > 0), int(last < volume.shape[axis] - 1)])
-    return volume[tuple(kept)].pad(repeated, mode=PadModes.EDGE)
+    kept = _covered(volume, source)
+    repeated = [[int(part.start > 0), int(part.stop < size)] for part, size in zip(kept, volume.shape, strict=True)]
+    return volume[kept].pad(repeated, mode=PadModes.EDGE)
+
+
+def _about_object(probability: Volume, threshold: float, source: Volume) -> Volume | None:
+    """Return the part of a volume outside of which interpolation stays below the threshold, None for no part at all.
+
+    A voxel of the source is a mean of voxels up to a filter's width away; it counts them fully when all are there.
+    """
+    box = bounding_box(probability.array > threshold)
+    if box is None:
+        return None
+    width = max(1.0, max(source.spacing) / min(probability.spacing))
+    margin = math.ceil(2 * width)
+    around = [
+        slice(max(0, part.start - margin), min(part.stop + margin, size))
+        for part, size in zip(box, probability.shape, strict=True)
+    ]
+    return probability[tuple(around)]
+
+
+def _covered(grid: VolumeGeometry, other: VolumeGeometry) -> tuple[slice, slice, slice]:
+    """Return the voxels of a grid whose centres lie within the outermost voxel edges of another; all when none does."""
+    voxels = np.linalg.inv(other.affine) @ grid.affine
+    box = []
+    for axis, other_axis in enumerate(parallel_axes(voxels[:3, :3])):
+        at = voxels[other_axis, axis] * np.arange(grid.shape[axis]) + voxels[other_axis, 3]
+        inside = np.flatnonzero((at >= -0.5 - 1e-6) & (at <= other.shape[other_axis] - 0.5 + 1e-6))
+        box.append(slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, grid.shape[axis]))
+    return box[0], box[1], box[2]

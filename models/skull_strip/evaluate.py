@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from highdicom import Volume
 
+from imaging.crop_air import crop_air
 from imaging.evaluate_masks import evaluate_masks
 from imaging.infer_openvino import openvino_predictor
 from imaging.keep_largest import keep_largest
@@ -53,7 +54,7 @@ def load_image(path: Path) -> Volume:
 def segment(volume: Volume, model: ModelPackage, predict: Predict) -> np.ndarray:
     """Return the mask the application would make, (slice, row, column) bool."""
     image = prepare_image(volume, model.input)
-    logits = image.with_array(predict(image.array))
+    logits = image.with_array(predict(image.array)[0])
     return keep_largest(restore_mask(logits, volume, threshold=model.threshold).array)
 
 
@@ -74,10 +75,14 @@ def evaluate_stress(label_maps: Path, work: Path, model: ModelPackage, predict: 
     recipe = tomllib.loads(RECIPE.read_text())
     heads = [head for head in prepare_heads(label_maps, work) if head.name in recipe["held_out_maps"]]
     draws = Synthesizer(heads, {**recipe["synthesis"], **STRESS}, seed=7)
+    wanted = model.input
     dice = []
     for _ in range(STRESS_CASES):
-        image, target = draws.draw(STRESS_SHAPE, model.input.spacing_mm)
-        mask = keep_largest(predict(image[0, 0].numpy()) > 0)
+        image, target = draws.draw(STRESS_SHAPE, wanted.spacing_mm[0])
+        head = Volume(image[0, 0].numpy(), np.diag([*wanted.spacing_mm, 1]), "PATIENT")
+        seen = head if wanted.margin_mm is None else crop_air(head, wanted.margin_mm, wanted.multiple)
+        logits = seen.with_array(predict(seen.array)[0])
+        mask = keep_largest(restore_mask(logits, head, threshold=model.threshold).array)
         truth = target[0, 0].numpy() > 0.5
         dice.append(round(float(2 * (mask & truth).sum() / (mask.sum() + truth.sum())), 4))
     return {"cases": STRESS_CASES, "mean_dice": round(float(np.mean(dice)), 4), "worst_dice": min(dice), "dice": dice}
@@ -85,11 +90,11 @@ def evaluate_stress(label_maps: Path, work: Path, model: ModelPackage, predict: 
 
 def compare_backends(folder: Path, model: ModelPackage, predict: Predict) -> dict[str, int]:
     """Return for each scan the voxels in which the masks of OpenVINO and TorchScript differ."""
-    network = torch.jit.load(str(model.weights)).eval()
+    network = torch.jit.load(str(model.members[0].torchscript)).eval()
 
     def reference(image: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return np.asarray(network(torch.from_numpy(np.ascontiguousarray(image))[None, None])[0, 0].numpy())
+            return np.asarray(network(torch.from_numpy(np.ascontiguousarray(image))[None, None])[0].numpy())
 
     volumes = {path.name: load_image(path) for path in sorted(folder.glob("*_T1W.nii.gz"))}
     return {
@@ -107,9 +112,10 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=FOLDER)
     options = parser.parse_args()
     model = load_model_package(options.model)
-    if model.openvino is None:
+    copy = model.members[0].openvino
+    if copy is None:
         raise SystemExit("the model has no OpenVINO copy: run models.skull_strip.export")
-    predict = openvino_predictor(model.openvino)
+    predict = openvino_predictor(copy)
     found = {
         "masked": evaluate_masked(options.masked, model, predict),
         "backends_differ_in_voxels": compare_backends(options.masked, model, predict),

@@ -1,6 +1,7 @@
 """Turn a checkpoint into what the application loads: TorchScript weights, their OpenVINO copy and metadata.json.
 
     python -m models.skull_strip.export --work DIR
+    python -m models.skull_strip.export --copy       # only the OpenVINO copy, of the weights there are
 
 Writes into this folder: ``model.ts``, ``model.xml`` and ``model.bin``, ``metadata.json``, ``training_log.csv`` and
 ``training_curve.png``. Both copies of the weights are float32.
@@ -12,6 +13,7 @@ import argparse
 import csv
 import hashlib
 import json
+import math
 import shutil
 import tomllib
 from pathlib import Path
@@ -27,6 +29,8 @@ from models.skull_strip.train import RECIPE, build_network
 FOLDER = Path(__file__).parent
 EXAMPLE_SHAPE = (96, 112, 96)
 OTHER_SHAPE = (80, 96, 112)
+LARGE = 10_000
+"""Voxels of a channel, on the example's grid, from which averaging in one go costs digits."""
 TOLERANCE = 1e-3
 """Largest difference of a logit between TorchScript and OpenVINO on noise, where logits are of the order of 10."""
 
@@ -41,48 +45,64 @@ def export(work: Path, folder: Path, version: str) -> None:
     example = torch.rand(1, 1, *EXAMPLE_SHAPE)
     with torch.inference_mode():
         torch.jit.trace(network, example).save(str(folder / "model.ts"))
-    frozen = torch.jit.freeze(torch.jit.load(str(folder / "model.ts")).eval())
-    copy = openvino.convert_model(frozen, example_input=example)
-    copy.reshape([1, 1, -1, -1, -1])
-    average_exactly(copy)
-    openvino.save_model(copy, folder / "model.xml", compress_to_fp16=False)
+    copy_for_openvino(folder)
     compare(folder)
     (folder / "metadata.json").write_text(json.dumps(describe(folder, recipe, state["at"], version), indent=2) + "\n")
     shutil.copy(work / "log.csv", folder / "training_log.csv")
     plot_curve(folder / "training_log.csv", folder / "training_curve.png")
 
 
-def average_exactly(model: openvino.Model) -> None:
-    """Replace instance normalisation by operations that lose no digits.
+def copy_for_openvino(folder: Path) -> None:
+    """Write the OpenVINO copy of the TorchScript file in a folder."""
+    frozen = torch.jit.freeze(torch.jit.load(str(folder / "model.ts")).eval())
+    copy = openvino.convert_model(frozen, example_input=torch.rand(1, 1, *EXAMPLE_SHAPE))
+    copy.reshape([1, 1, *EXAMPLE_SHAPE])
+    large = [each for each in normalisations(copy) if math.prod(each.get_output_shape(0)[2:]) > LARGE]
+    copy.reshape([1, 1, -1, -1, -1])
+    average_exactly(large)
+    copy.validate_nodes_and_infer_types()
+    openvino.save_model(copy, folder / "model.xml", compress_to_fp16=False)
+
+
+def renew_copy(folder: Path) -> None:
+    """Write the OpenVINO copy of the weights in a folder again, and its hashes into the metadata."""
+    copy_for_openvino(folder)
+    compare(folder)
+    path = folder / "metadata.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "openvino": describe_copy(folder)}, indent=2) + "\n")
+
+
+def normalisations(model: openvino.Model) -> list[openvino.Node]:
+    """Return the instance normalisations of a model."""
+    return [operation for operation in model.get_ops() if operation.get_type_name() == "MVN"]
+
+
+def average_exactly(normalisations: list[openvino.Node]) -> None:
+    """Replace instance normalisations by operations that lose no digits.
 
     OpenVINO averages a million float32 values in one go there, which moves logits by hundredths. Averaged along one
-    axis after the other, with a reshape between that keeps them apart, they agree with those of torch.
+    axis after the other they agree with those of torch. Each operation more makes every start slower, so only those of
+    large grids are replaced.
     """
-    for operation in model.get_ops():
-        if operation.get_type_name() != "MVN":
-            continue
+    for operation in normalisations:
         image, epsilon = operation.input_value(0), np.float32(operation.get_attributes()["eps"])
-        centred = ops.subtract(image, _mean_of(image, image))
-        variance = _mean_of(ops.multiply(centred, centred).output(0), image)
+        centred = ops.subtract(image, _mean_of(image))
+        variance = _mean_of(ops.multiply(centred, centred).output(0))
         result = ops.divide(centred, ops.sqrt(ops.add(variance, ops.constant(epsilon))))
         for reader in operation.output(0).get_target_inputs():
             reader.replace_source_output(result.output(0))
-    model.validate_nodes_and_infer_types()
 
 
-def _mean_of(values: openvino.Output, image: openvino.Output) -> openvino.Node:
-    """Return the mean of each channel, (1, channels, 1, 1, 1)."""
-    shape = ops.shape_of(image)
-    channels = ops.gather(shape, _integers(1), ops.constant(np.int64(0)))
-    for axis in (4, 3, 2):
-        size = ops.gather(shape, _integers(axis), ops.constant(np.int64(0)))
-        rows = ops.reshape(values, ops.concat([channels, _integers(-1), size], 0), special_zero=False)
-        values = ops.reduce_mean(rows, _integers(2), keep_dims=True)
-    return ops.reshape(values, ops.concat([_integers(1), channels, _integers(1, 1, 1)], 0), special_zero=False)
+def _mean_of(values: openvino.Output) -> openvino.Node:
+    """Return the mean of each channel, (1, channels, 1, 1, 1); keeping every other axis stops OpenVINO from merging."""
+    along_columns = ops.reduce_mean(values, _axis(4), keep_dims=True)
+    along_rows = ops.reduce_mean(along_columns, _axis(3), keep_dims=False)
+    along_slices = ops.reduce_mean(along_rows, _axis(2), keep_dims=True)
+    return ops.unsqueeze(along_slices, _axis(4))
 
 
-def _integers(*numbers: int) -> openvino.Node:
-    return ops.constant(np.array(numbers, np.int64))
+def _axis(number: int) -> openvino.Node:
+    return ops.constant(np.array([number], np.int64))
 
 
 def compare(folder: Path) -> None:
@@ -98,25 +118,30 @@ def compare(folder: Path) -> None:
 
 def describe(folder: Path, recipe: dict[str, Any], at: dict[str, Any], version: str) -> dict[str, Any]:
     """Return the metadata: hashes, the contract of input and output, and where the weights come from."""
-    hashes = {name: sha256(folder / name) for name in ("model.ts", "model.xml", "model.bin")}
     return {
         "name": "skull_strip",
         "version": version,
-        "weights": {"file": "model.ts", "sha256": hashes["model.ts"]},
-        "openvino": {
-            "file": "model.xml",
-            "made_from_sha256": hashes["model.ts"],
-            "sha256": {name: hashes[name] for name in ("model.xml", "model.bin")},
-        },
-        "input": {"spacing_mm": recipe["grid"]["spacing_mm"], "multiple": 16, "maximum": 144},
+        "weights": {"file": "model.ts", "sha256": sha256(folder / "model.ts")},
+        "openvino": describe_copy(folder),
+        "input": {"spacing_mm": recipe["grid"]["spacing_mm"], "multiple": 16, "maximum": 144, "margin_mm": 10.0},
         "threshold": 0.5,
         "contract": {
             "input": "float32 (1, 1, slice, row, column), rising to head, posterior, left; 0.5th to 99.5th percentile "
-            "of the image scaled to 0..1 and clipped; 0 outside the image; each axis a multiple of 16",
+            "of the image scaled to 0..1 and clipped; 0 outside the image; air wider than the margin left out; each "
+            "axis a multiple of 16",
             "output": "float32 of the same shape: logits of brain",
         },
         "network": recipe["network"],
         "trained": {"stage": at["stage"], "step": at["step"], "seconds": round(at["seconds"])},
+    }
+
+
+def describe_copy(folder: Path) -> dict[str, Any]:
+    """Return the metadata of the OpenVINO copy: its hashes, and of which weights it was made."""
+    return {
+        "file": "model.xml",
+        "made_from_sha256": sha256(folder / "model.ts"),
+        "sha256": {name: sha256(folder / name) for name in ("model.xml", "model.bin")},
     }
 
 
@@ -148,10 +173,15 @@ def plot_curve(log: Path, path: Path) -> None:
 def main() -> None:
     """Parse the command line and export."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoint")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--work", type=Path, help="folder of the checkpoint")
+    source.add_argument("--copy", action="store_true", help="only make the OpenVINO copy again")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="folder to write")
     parser.add_argument("--version", default="0.1.0")
     options = parser.parse_args()
+    if options.copy:
+        renew_copy(options.folder)
+        return
     options.folder.mkdir(parents=True, exist_ok=True)
     export(options.work, options.folder, options.version)
 

@@ -7,7 +7,7 @@ from imaging.outcome import RefusedError
 from imaging.prepare_image import prepare_image
 from tests.phantoms import TURNS, oblique_affine, turned, voxel_centres_mm
 
-WANTED = ModelInput(spacing_mm=2.0, multiple=16, maximum=128)
+WANTED = ModelInput(spacing_mm=(2.0,) * 3, multiple=(16,) * 3, maximum=(128,) * 3)
 SHAPE = (12, 44, 35)
 AFFINE = oblique_affine(spacing_mm=(3.0, 0.9, 1.2))
 
@@ -58,8 +58,27 @@ def test_the_network_sees_the_same_however_the_source_is_numbered(order, signs):
     assert np.abs(found.array - straight.array).max() < 0.01  # the window comes from a sample of the voxels
 
 
+Z_SCORED = ModelInput(
+    spacing_mm=(4.4, 1.25, 1.3), multiple=(8, 16, 16), maximum=(24, 64, 64), orientation="LFP", intensity="z_score"
+)
+
+
+def test_a_network_may_want_other_axes_voxels_and_intensities():
+    array = bright_spot()
+
+    found = prepare_image(image(array), Z_SCORED)
+
+    assert found.spacing == pytest.approx((4.4, 1.25, 1.3))
+    assert "".join(str(direction.value) for direction in found.get_closest_patient_orientation()) == "LFP"
+    assert [size % multiple for size, multiple in zip(found.shape, (8, 16, 16), strict=True)] == [0, 0, 0]
+    assert found.array.min() == pytest.approx((array.min() - array.mean()) / array.std(), abs=0.1)
+    assert found.array[0, 0, 0] == pytest.approx(0, abs=1e-5)  # beyond the source: the mean
+    brightest = np.unravel_index(found.array.argmax(), found.shape)
+    assert np.linalg.norm(voxel_centres_mm(found.shape, found.affine)[brightest] - BRIGHT_MM) < 3
+
+
 def test_an_image_without_contrast_is_refused():
     flat = highdicom.Volume(np.full((20, 21, 22), 7, np.float32), np.diag([2.0, 2, 2, 1]), "PATIENT")
 
     with pytest.raises(RefusedError, match="one value, 7"):
-        prepare_image(flat, ModelInput(spacing_mm=2.0, multiple=16, maximum=144))
+        prepare_image(flat, ModelInput(spacing_mm=(2.0,) * 3, multiple=(16,) * 3, maximum=(144,) * 3))

@@ -1,6 +1,7 @@
 import highdicom
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from imaging.resample import model_geometry, resample
 from imaging.restore_mask import restore_mask
@@ -82,3 +83,25 @@ def test_background_beyond_the_field_of_view_does_not_eat_the_outermost_slices()
     seen = highdicom.Volume(np.where(inside, 6, -6).astype(np.float32), grid.affine, "PATIENT")
 
     assert restore_mask(seen, slab).array.all()
+
+
+@pytest.mark.parametrize("spacing_mm", [(2.5, 0.9, 1.2), (5.0, 1.0, 1.0), (1.0, 4.0, 3.0)])
+@pytest.mark.parametrize(("order", "signs"), TURNS[2::15])
+def test_looking_only_about_the_object_changes_no_voxel(spacing_mm, order, signs, rng):
+    """The oracle resamples everything."""
+    affine = oblique_affine(spacing_mm=spacing_mm)
+    image = highdicom.Volume(*turned(np.zeros((20, 30, 31), np.float32), affine, order, signs), "PATIENT")
+    grid = model_geometry(image, 2.0, 1, 128)
+    spots = ndimage.gaussian_filter(rng.normal(size=grid.shape), 2.0) * 40 - 6
+    seen = highdicom.Volume(spots.astype(np.float32), grid.affine, "PATIENT")
+    part = seen[2:-2, 1:, :-3]  # sides within the field of view
+
+    mask = restore_mask(part, image).array
+
+    probability = part.with_array(1 / (1 + np.exp(-part.array)))
+    assert 0 < mask.mean() < 0.5
+    assert (mask == (resample(probability, image.get_geometry()).array > 0.5)).all()
+
+
+def test_a_network_that_finds_nothing_gives_an_empty_mask():
+    assert not restore_mask(logits().with_array(np.full(logits().shape, -9, np.float32)), source()).array.any()

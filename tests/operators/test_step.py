@@ -12,8 +12,8 @@ GRAPH = """
 import json, sys
 from cli.environment import prepare_process
 prepare_process("DEBUG")
-from cli.lazy_torch import defer_torch
-defer_torch()
+from cli.defer_imports import defer_imports
+defer_imports()
 from concurrent.futures import ThreadPoolExecutor
 from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
