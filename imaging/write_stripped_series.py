@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.charset import convert_encodings
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_data_element, write_file_meta_info
-from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
+from pydicom.filewriter import write_data_element
+from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, ExplicitVRLittleEndian, MRImageStorage
 
 from imaging.outcome import Reason, RefusedError
 from imaging.provenance import Provenance
@@ -29,6 +31,7 @@ from imaging.write_common import (
     writing,
 )
 
+PIXEL_DATA, SOP_INSTANCE = 0x7FE00010, 0x00020003
 SHARED = (
     "SeriesDate", "SeriesTime", "BodyPartExamined", "PatientPosition", "Laterality", "ProtocolName",
     "FrameOfReferenceUID", "PositionReferenceIndicator", "MagneticFieldStrength", "ScanningSequence",
@@ -57,16 +60,38 @@ def write_stripped_series(
 
     mask  (slice, row, column) on the grid of the source volume; outside it the stored value is 0
     """
-    shared = encode_elements(_shared_attributes(source, provenance))
+    varying = _varying(source)
+    shared = encode_elements(_shared_attributes(source, provenance)) | encode_elements(_common(source, varying))
     images, inside = source.of_planes(source.volume.array), source.of_planes(mask)
     paths = []
     for number, plane in enumerate(source.planes):
-        instance = _instance_attributes(plane, source, provenance)
-        _add_pixels(instance, np.where(inside[number], images[number], np.float32(np.nan)), plane.frame.header)
+        instance = _instance_attributes(plane, source, provenance, varying)
+        pixels = _encode_pixels(images[number], inside[number], plane.frame.header)
         path = staged(folder, f"brain_{number + 1:04d}.dcm")
-        write_encoded(path, {**shared, **encode_elements(instance)}, instance.SOPInstanceUID)
+        write_encoded(path, shared | encode_elements(instance) | pixels, instance.SOPInstanceUID)
         paths.append(path)
     return paths
+
+
+def _varying(source: SourceImage) -> tuple[str, ...]:
+    """Return the attributes of instances that differ among them; what is alike in all is encoded once."""
+    first = source.stack.header
+    return tuple(
+        keyword
+        for keyword in PER_INSTANCE
+        if any(header.get(keyword) != first.get(keyword) for header in source.stack.headers)
+    )
+
+
+def _common(source: SourceImage, varying: tuple[str, ...]) -> Dataset:
+    dataset = Dataset()
+    for keyword in PER_INSTANCE:
+        if keyword not in varying:
+            copy_attribute(dataset, source.stack.header, keyword)
+    dataset.DerivationCodeSequence = [code("113072", "DCM", "Multiplication")]
+    if "InstanceNumber" not in dataset and "InstanceNumber" not in varying:
+        dataset.InstanceNumber = None
+    return dataset
 
 
 def _shared_attributes(source: SourceImage, provenance: Provenance) -> Dataset:
@@ -92,21 +117,24 @@ def _shared_attributes(source: SourceImage, provenance: Provenance) -> Dataset:
     return shared
 
 
-def _instance_attributes(plane: Plane, source: SourceImage, provenance: Provenance) -> Dataset:
+def _instance_attributes(
+    plane: Plane, source: SourceImage, provenance: Provenance, varying: tuple[str, ...]
+) -> Dataset:
     dataset, frame = Dataset(), plane.frame
-    for keyword in PER_INSTANCE:
+    for keyword in varying:
         copy_attribute(dataset, frame.header, keyword)
     identity = [frame.identity]
     if source.resampled:
         _place(dataset, plane, source)
         identity.append(f"resampled slice {plane.slice + 1}")
-    if frame.of_many or source.resampled or "InstanceNumber" not in dataset:
-        dataset.InstanceNumber = plane.slice + 1 if frame.of_many or source.resampled else None
+    if frame.of_many or source.resampled:
+        dataset.InstanceNumber = plane.slice + 1
+    elif "InstanceNumber" in varying and "InstanceNumber" not in dataset:
+        dataset.InstanceNumber = None
     dataset.SOPInstanceUID = provenance.uid("stripped", identity)
     image = reference(frame)
     image.PurposeOfReferenceCodeSequence = [code("121322", "DCM", "Source image for image processing operation")]
     dataset.SourceImageSequence = [image]
-    dataset.DerivationCodeSequence = [code("113072", "DCM", "Multiplication")]
     return dataset
 
 
@@ -116,22 +144,15 @@ def _place(dataset: Dataset, plane: Plane, source: SourceImage) -> None:
     dataset.ImagePositionPatient = decimal_strings(plane.position_mm)
     dataset.ImageOrientationPatient = decimal_strings(orientation)
     dataset.PixelSpacing = decimal_strings(spacing_mm)
-    if "SliceLocation" in dataset:
-        del dataset.SliceLocation
+    dataset.SliceLocation = None
 
 
-def _add_pixels(dataset: Dataset, values: npt.NDArray[np.float32], header: Dataset) -> None:
-    """Store the values as the source did, so that inside the mask the stored values are those of the source."""
+def _encode_pixels(values: npt.NDArray[np.float32], inside: npt.NDArray[np.bool_], header: Dataset) -> dict[int, bytes]:
+    """Encode the values as the source stored them: inside the mask the stored values are those of the source."""
     slope = float(header.get("RescaleSlope", 1) or 1)
     intercept = float(header.get("RescaleIntercept", 0) or 0)
     signed = bool(header.get("PixelRepresentation", 0))
-    stored = np.nan_to_num(np.rint((values - np.float32(intercept)) / np.float32(slope)), nan=0.0)
-    dataset.Rows, dataset.Columns = values.shape
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated = 16
-    dataset.BitsStored = 16 if signed else min(16, int(header.get("BitsStored", 16)))  # ITK rejects signed 12 bits
-    dataset.HighBit = dataset.BitsStored - 1
-    dataset.PixelRepresentation = int(signed)
+    stored = np.rint((values - np.float32(intercept)) / np.float32(slope)) * inside
     limits = np.iinfo(np.int16 if signed else np.uint16)
     if stored.min() < limits.min or stored.max() > limits.max:
         raise RefusedError(
@@ -139,8 +160,20 @@ def _add_pixels(dataset: Dataset, values: npt.NDArray[np.float32], header: Datas
             "Run with --no-stripped-series.",
             Reason.VALUE_RANGE,
         )
-    pixels = stored.astype("<i2" if signed else "<u2")
-    dataset.add_new("PixelData", "OW", pixels.tobytes())
+    bits = 16 if signed else min(16, int(header.get("BitsStored", 16)))  # ITK rejects signed 12 bits
+    pixels = stored.astype("<i2" if signed else "<u2").tobytes()
+    head = struct.pack("<HH2sHI", PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF, b"OW", 0, len(pixels))
+    return {**_pixel_description(values.shape[0], values.shape[1], bits, signed=signed), PIXEL_DATA: head + pixels}
+
+
+@lru_cache(maxsize=4)
+def _pixel_description(rows: int, columns: int, bits: int, *, signed: bool) -> dict[int, bytes]:
+    dataset = Dataset()
+    dataset.Rows, dataset.Columns = rows, columns
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, bits, bits - 1
+    dataset.PixelRepresentation = int(signed)
+    return encode_elements(dataset)
 
 
 def encode_elements(dataset: Dataset) -> dict[int, bytes]:
@@ -159,12 +192,21 @@ def encode_elements(dataset: Dataset) -> dict[int, bytes]:
 
 def write_encoded(path: Path, elements: dict[int, bytes], sop_instance_uid: str) -> None:
     """Write a DICOM file of encoded elements in the order of their tags; OutputError when that fails."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = MRImageStorage
-    meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
-    buffer = DicomBytesIO()
-    write_file_meta_info(buffer, meta)
+    uid = sop_instance_uid.encode() + b"\0" * (len(sop_instance_uid) % 2)
+    meta = _file_meta() | {SOP_INSTANCE: struct.pack("<HH2sH", 0x0002, 0x0003, b"UI", len(uid)) + uid}
+    group = b"".join(meta[tag] for tag in sorted(meta))
+    length = struct.pack("<HH2sHI", 0x0002, 0x0000, b"UL", 4, len(group))
     body = b"".join(elements[tag] for tag in sorted(elements))
     with writing(path):
-        path.write_bytes(b"\0" * 128 + b"DICM" + buffer.getvalue() + body)
+        path.write_bytes(b"\0" * 128 + b"DICM" + length + group + body)
+
+
+@lru_cache(maxsize=1)
+def _file_meta() -> dict[int, bytes]:
+    """Return the file meta information (PS3.10 7.1) that all images share."""
+    meta = Dataset()
+    meta.FileMetaInformationVersion = b"\0\1"
+    meta.MediaStorageSOPClassUID = MRImageStorage
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
+    return encode_elements(meta)
