@@ -23,9 +23,10 @@ demo: $(VENV)/ready
 	@ls demo/out
 
 test: $(VENV)/ready-dev
-	$(BIN)/python -m pytest -m "not system"
+	$(BIN)/python -m pytest -n auto -m "not system"
 
 system-test: $(VENV)/ready-dev
+	$(BIN)/python -m pytest -n auto -m system --ignore tests/system
 	$(BIN)/python -m pytest -m system tests/system
 
 lint: $(VENV)/ready-dev

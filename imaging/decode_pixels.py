@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import warnings
+import zlib
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from imaging.decode_stream import NAME, add_decoders, is_available
 from imaging.load_study import DAMAGE
 from imaging.outcome import Reason, RefusedError
 from imaging.read_values import UNREADABLE
@@ -28,6 +32,8 @@ MAX_PIXELS = 2**28
 """Larger images than 16384 x 16384 are refused before anything is allocated."""
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 """Both hold the same modality values; the first asks a display to invert them (PS3.3 C.7.6.3.1.2)."""
+
+add_decoders()
 
 
 def decode_frame(frame: Frame) -> npt.NDArray[np.float32]:
@@ -58,7 +64,8 @@ def _refuse_unusable(frame: Frame, rows: int, columns: int) -> None:
 
 
 def _syntax(frame: Frame) -> UID:
-    return UID(frame.instance.header.file_meta.get("TransferSyntaxUID") or ImplicitVRLittleEndian)
+    said = frame.instance.header.file_meta.get("TransferSyntaxUID")
+    return UID(str(said or ImplicitVRLittleEndian), validation_mode=IGNORE)
 
 
 def _native(frame: Frame, rows: int, columns: int) -> npt.NDArray[np.generic]:
@@ -110,8 +117,10 @@ def _decoded(frame: Frame, pixels: int) -> npt.NDArray[np.generic]:
             dataset = _read(path, status.st_mtime_ns, status.st_size)
             if pixels > status.st_size * MOST_COMPRESSED:
                 raise _refusal(frame, f"{status.st_size} bytes cannot hold its pixels", Reason.PIXELS_CUT_SHORT)
-            return np.asarray(pixel_array(dataset, index=frame.number if frame.of_many else None, raw=True))
-    except (*DAMAGE, RuntimeError, MemoryError) as error:
+            index = frame.number if frame.of_many else None
+            plugin = NAME if is_available(_syntax(frame)) else ""  # others are not asked: they end the process
+            return np.asarray(pixel_array(dataset, index=index, raw=True, decoding_plugin=plugin))
+    except (*DAMAGE, RuntimeError, MemoryError, zlib.error) as error:
         reason = f"its pixels cannot be decoded ({_syntax(frame).name})"
         raise _refusal(frame, reason, Reason.UNDECODABLE) from error
 
@@ -123,21 +132,42 @@ MOST_COMPRESSED = 5000
 @lru_cache(maxsize=1)
 def _read(path: Path, _changed: int, _size: int) -> Dataset:
     """Return a data set with its pixels as stored; kept for the other frames of the same file."""
-    return pydicom.dcmread(path, force=True)
+    content = path.read_bytes()  # lengths may claim more than there is, and a file would try to read that much
+    if DeflatedExplicitVRLittleEndian.encode() in content[:MAX_META_BYTES]:
+        _refuse_bomb(content)
+    return pydicom.dcmread(BytesIO(content), force=True)
+
+
+MAX_META_BYTES = 4096
+MAX_INFLATION, MAX_INFLATED_BYTES = 64, 1 << 28
+"""A deflated data set that grows by more than that is no image."""
+
+
+def _refuse_bomb(content: bytes) -> None:
+    """Inflate without keeping anything, as far as an image could be."""
+    length_at = content.find(b"\x02\x00\x00\x00UL\x04\x00") + 8
+    start = length_at + 4 + int.from_bytes(content[length_at : length_at + 4], "little")
+    inflater, waiting, size = zlib.decompressobj(-zlib.MAX_WBITS), content[start:], 0
+    while waiting and not inflater.eof:
+        size += len(inflater.decompress(waiting, 1 << 20))
+        waiting = inflater.unconsumed_tail
+        if size > max(MAX_INFLATION * len(content), MAX_INFLATED_BYTES):
+            raise ValueError(f"{len(content)} bytes inflate to more than {size}")
 
 
 def _rescaled(stored: npt.NDArray[np.generic], frame: Frame) -> npt.NDArray[np.float32]:
     slope, intercept = _number(frame, "RescaleSlope", 1), _number(frame, "RescaleIntercept", 0)
     if slope == 0 or not np.isfinite([slope, intercept]).all():
         raise _refusal(frame, f"its Rescale Slope and Intercept are {slope:g} and {intercept:g}", Reason.BAD_RESCALE)
-    if (slope, intercept) == (1.0, 0.0):
-        values = stored.astype(np.float32)
-    elif stored.dtype.itemsize <= 2:  # single precision holds every stored value
-        values = stored.astype(np.float32)
-        values *= np.float32(slope)
-        values += np.float32(intercept)
-    else:
-        values = (stored * np.float64(slope) + np.float64(intercept)).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+        if (slope, intercept) == (1.0, 0.0):
+            values = stored.astype(np.float32)
+        elif stored.dtype.itemsize <= 2:  # single precision holds every stored value
+            values = stored.astype(np.float32)
+            values *= np.float32(slope)
+            values += np.float32(intercept)
+        else:
+            values = np.asarray(stored.astype(np.float64) * slope + intercept, np.float32)
     if not np.isfinite(values.sum(dtype=np.float64)):
         raise _refusal(frame, "it holds values that are not finite", Reason.NOT_FINITE)
     return values

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
-    UID,
     MPEGTransferSyntaxes,
+    SMPTEST211020UncompressedInterlacedActiveVideo,
+    SMPTEST211020UncompressedProgressiveActiveVideo,
     VideoEndoscopicImageStorage,
     VideoMicroscopicImageStorage,
     VideoPhotographicImageStorage,
 )
 
 from imaging.outcome import Reason, RefusedError
+from imaging.read_values import UNREADABLE
 from imaging.study import Frame, Instance, integer
 
 MAX_FRAMES = 100_000
@@ -45,6 +48,11 @@ PLAIN_NAMES: Mapping[str, str] = {
 """Attributes of multi-frame objects and their names in single-frame objects (PS3.3 C.8.13 against C.8.3)."""
 PHILIPS_FRAME = Tag(0x2005, 0x140F), Tag(0x2005, 0x100F)
 """Philips keeps the attributes that a single-frame image would have had in a private sequence of each frame."""
+VIDEOS = (
+    *MPEGTransferSyntaxes,
+    SMPTEST211020UncompressedProgressiveActiveVideo,
+    SMPTEST211020UncompressedInterlacedActiveVideo,
+)
 VIDEO_CLASSES = (
     VideoEndoscopicImageStorage,
     VideoMicroscopicImageStorage,
@@ -89,7 +97,7 @@ def frames_of(instance: Instance) -> tuple[Frame, ...]:
 
 def _refuse_video(header: Dataset) -> None:
     meta = getattr(header, "file_meta", Dataset())
-    if meta.get("TransferSyntaxUID") in MPEGTransferSyntaxes or UID(str(header.get("SOPClassUID"))) in VIDEO_CLASSES:
+    if meta.get("TransferSyntaxUID") in VIDEOS or str(header.get("SOPClassUID")) in VIDEO_CLASSES:
         raise RefusedError("Still images are needed; the series is a video. Send the images it shows.", Reason.VIDEO)
 
 
@@ -126,7 +134,8 @@ def _with_plain_names(header: Dataset) -> Dataset:
     for keyword, plain in PLAIN_NAMES.items():
         value = header.get(keyword)
         if value not in (None, ""):
-            setattr(header, plain, value)
+            with suppress(*UNREADABLE):
+                setattr(header, plain, value)
     if not header.get("ScanningSequence"):
         words = _scanning_sequence(header)
         if words:

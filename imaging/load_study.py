@@ -1,132 +1,135 @@
 """Find the DICOM series in a folder by content, reading headers only.
 
 File names, extensions and DICOMDIR play no part: a file is DICOM when it parses as DICOM (PS3.10 section 7.1,
-with or without the preamble) and names a SOP class.
+with or without the preamble) and names a SOP class. What is no image by its SOP class is counted and left alone.
+
+An instance that lies in the folder twice counts once. Where two files share a SOP Instance UID and differ, neither is
+taken for the true one: both stay, and the study and the series say how many there are.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-import stat
-import struct
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import pydicom
-from pydicom.dataset import FileDataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
-
-from imaging.outcome import NothingEligibleError, UsageError
+from imaging.outcome import NothingEligibleError, Reason, UsageError
+from imaging.parse_header import DAMAGE, Shared
+from imaging.read_header import DeniedError, NotDicomError, find_image, looks_like_dicom, opened, read_header
+from imaging.scan_file import start_of_data_set
 from imaging.study import Instance, Series, Study
 
-PREAMBLE_BYTES = 132
-DAMAGE = (
-    EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, RecursionError,
-    IndexError, struct.error, BytesLengthException, InvalidDicomError, LookupError,
-)  # fmt: skip
-"""What pydicom raises on files that are damaged in one way or another."""
+__all__ = ["DAMAGE", "load_study", "looks_like_dicom", "read_header", "regular_files"]
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass
+class Findings:
+    """What has been found so far."""
+
+    by_series: dict[str, list[Instance]] = field(default_factory=dict)
+    first_by_uid: dict[str, Instance] = field(default_factory=dict)
+    contents_by_uid: dict[str, set[bytes]] = field(default_factory=dict)  # only of UIDs that came twice
+    not_dicom: int = 0
+    not_image: int = 0
+    unreadable: int = 0
+    denied: int = 0
+
+    def deny(self) -> None:
+        """Count a file or a folder that may not be opened."""
+        self.denied += 1
+        self.unreadable += 1
+
+    def add(self, instance: Instance) -> None:
+        """Add an image, unless it is the copy of one that is there already."""
+        first = self.first_by_uid.setdefault(instance.uid, instance)
+        if first is not instance and not self._is_new_content(first, instance):
+            return
+        self.by_series.setdefault(instance.facts.series_uid, []).append(instance)
+
+    def _is_new_content(self, first: Instance, instance: Instance) -> bool:
+        contents = self.contents_by_uid.setdefault(instance.uid, set())
+        if not contents:
+            contents.add(content_digest(first))
+        content = content_digest(instance)
+        if content in contents:
+            return False
+        contents.add(content)
+        return True
+
+    def study(self) -> Study:
+        """Return the series in the order of their UIDs, with the counts."""
+        series = tuple(Series(tuple(found)) for _, found in sorted(self.by_series.items()))
+        return Study(series, self.not_dicom, self.not_image, self.unreadable, self.denied)
 
 
 def load_study(folder: Path) -> Study:
-    """Return every image series below a folder (or of one file), headers only.
+    """Return every image series below a folder (or of one file); headers are parsed when they are asked for.
 
-    Raises UsageError when the folder is missing and NothingEligibleError when it holds no DICOM at all.
+    Raises UsageError when the folder is missing and NothingEligibleError when it holds no DICOM image at all.
     """
     if not folder.exists():
         raise UsageError(f"The input folder does not exist: {folder}. Give an existing folder with -i.")
-    by_series: dict[str, dict[str, Instance]] = {}
-    not_dicom = not_image = unreadable = 0
-    for path in regular_files(folder):
-        if not looks_like_dicom(path):
-            not_dicom += 1
-            continue
-        try:
-            instance = read_header(path)
-            is_image = _is_image(instance)
-        except DAMAGE:
-            unreadable += 1
-            continue
-        if not is_image:
-            not_image += 1
-            continue
-        series = by_series.setdefault(str(instance.header.get("SeriesInstanceUID", "")), {})
-        series.setdefault(instance.uid, instance)  # the same instance twice counts once
-    study = Study(
-        tuple(Series(tuple(found.values())) for _, found in sorted(by_series.items())),
-        not_dicom, not_image, unreadable,
-    )  # fmt: skip
+    findings, shared = Findings(), Shared()
+    for path in regular_files(folder, findings.deny):
+        _look_at(path, findings, shared)
+    study = findings.study()
     if not study.series:
         raise NothingEligibleError(
             f"No DICOM image was found in the input folder; it holds {study.counts()}. "
-            "Give the folder of a DICOM study with -i."
+            "Give the folder of a DICOM study with -i.",
+            Reason.NO_DICOM,
         )
     return study
 
 
-def regular_files(folder: Path) -> Iterator[Path]:
-    """Yield the regular files below a folder in sorted order; links that lead out of it are passed over."""
-    if folder.is_file():
-        yield folder
-        return
-    root = folder.resolve()
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(parent, name)
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                continue
-            try:
-                if stat.S_ISREG(path.stat().st_mode):
-                    yield path
-            except OSError:
-                continue
-
-
-def looks_like_dicom(path: Path) -> bool:
-    """Return whether a file begins as a DICOM file: 'DICM' after the preamble, or a first element of group 2 or 8."""
+def _look_at(path: Path, findings: Findings, shared: Shared) -> None:
     try:
-        with path.open("rb") as file:
-            start = file.read(PREAMBLE_BYTES)
-    except OSError:
-        return False
-    if start[128:132] == b"DICM":
-        return True
-    if len(start) < 8:
-        return False
-    group, element = struct.unpack("<HH", start[:4])
-    return group in (0x0002, 0x0008) and element <= 0x0020
+        image = find_image(path, shared)
+        if image is None:
+            findings.not_image += 1
+        else:
+            findings.add(image)
+    except NotDicomError:
+        findings.not_dicom += 1
+    except DeniedError:
+        findings.deny()
+    except DAMAGE:
+        findings.unreadable += 1
 
 
-def read_header(path: Path) -> Instance:
-    """Return the header of a DICOM file up to, and not including, its pixels."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # their texts quote attribute values
-        with path.open("rb") as file:
-            header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
-            offset = file.tell()
-        if header.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            offset = 0  # the whole data set is one compressed stream: only decoding tells whether it has pixels
-        _complete_identity(header)
-        instance = Instance(path, header, offset if offset < path.stat().st_size else None)
-        if not _is_directory(header) and not (header.get("SOPClassUID") and instance.uid):
-            raise InvalidDicomError("no SOP Class UID or no SOP Instance UID")
-    return instance
+def regular_files(folder: Path, deny: Callable[[], None] = lambda: None) -> Iterator[Path]:
+    """Yield the regular files below a folder in the order of their paths, those of a folder before its folders.
+
+    Links, pipes, sockets and devices are passed over: what a link within the folder leads to is found without it, and
+    what lies outside was not given. ``deny`` is called for each folder that may not be listed.
+    """
+    if folder.is_file():
+        yield folder.resolve() if folder.is_symlink() else folder
+        return
+    waiting = [os.fspath(folder)]
+    while waiting:
+        parent = waiting.pop()
+        try:
+            with os.scandir(parent) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+            files = [entry.path for entry in entries if entry.is_file(follow_symlinks=False)]
+            waiting += [entry.path for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            deny()
+            continue
+        yield from map(Path, files)
 
 
-def _complete_identity(header: FileDataset) -> None:
-    """Take class and instance UID from the file meta information, where they stand too (PS3.10 7.1), if need be."""
-    for keyword in ("SOPClassUID", "SOPInstanceUID"):
-        uid = header.file_meta.get(f"MediaStorage{keyword}")
-        if uid and not header.get(keyword) and not _is_directory(header):
-            setattr(header, keyword, uid)
-
-
-def _is_image(instance: Instance) -> bool:
-    return all(keyword in instance.header for keyword in ("Rows", "Columns", "SeriesInstanceUID"))
-
-
-def _is_directory(header: FileDataset) -> bool:
-    """Return whether a file is a DICOMDIR, which names its class in the file meta information only."""
-    return bool(header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage)
+def content_digest(instance: Instance) -> bytes:
+    """Return a digest of transfer syntax and data set: the file meta information names who sent it, and may vary."""
+    digest = hashlib.blake2b(instance.facts.transfer_syntax_uid.encode())
+    with opened(instance.path) as (descriptor, size):
+        position = start_of_data_set(descriptor, size)
+        while chunk := os.pread(descriptor, CHUNK_BYTES, position):
+            digest.update(chunk)
+            position += len(chunk)
+    return digest.digest()

@@ -65,6 +65,7 @@ def test_the_sdk_still_reads_the_configuration_of_a_triton_model(tmp_path):
     assert found == ["spleen", "TYPE_FP32", "tritonclient.http._infer_input"]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("first", ["import torch", "import torch.nn.functional", "from torch import nn"])
 def test_torch_is_whole_however_it_is_imported_first(first):
     found = run(
@@ -76,6 +77,7 @@ def test_torch_is_whole_however_it_is_imported_first(first):
     assert found == ["True", "True", "1.0"]
 
 
+@pytest.mark.system
 def test_openvino_still_converts():
     found = run("import openvino\nprint(openvino.convert_model.__name__, callable(openvino.convert_model))")
 

@@ -19,19 +19,13 @@ from imaging.split_series import split_series
 from imaging.to_volume import to_volume
 from imaging.write_common import save_dicom
 from imaging.write_stripped_series import write_stripped_series
-from tests.dicom_cases import OF_SLICES, cases
+from tests.dicom_cases import cases
 from tests.dicom_cases.case import Exact, Resampled
+from tests.dicom_cases.quick import mostly_system
 from tests.series_samples import PROVENANCE, assert_same_at_the_same_mm
 
-QUICK = 24
-"""So many cases are judged with the fast tests; all of them with the system tests."""
 WITH_IMAGES = [case for case in cases() if isinstance(case.expected, Exact | Resampled)]
-STEP = max(1, len(WITH_IMAGES) // QUICK)
-EACH = [
-    pytest.param(case, id=case.name, marks=[] if number % STEP == 0 else [pytest.mark.system])
-    for number, case in enumerate(WITH_IMAGES)
-]
-OF_ONE_MODALITY = {case.name for case in cases(OF_SLICES)}
+EACH = mostly_system(WITH_IMAGES, 24)
 
 
 def images_of(case, folder):

@@ -12,6 +12,7 @@ from pydicom import dcmread
 from tests.dicom_cases import OF_SLICES, cases
 from tests.dicom_cases.case import Exact
 from tests.dicom_cases.phantom import VOLUME_STEP
+from tests.dicom_cases.quick import mostly_system
 from tests.phantoms import position_code
 
 CASES = cases(OF_SLICES)
@@ -47,7 +48,7 @@ def test_names_are_kebab_case_and_each_has_one_sentence():
         assert "\n" not in case.about, case.name
 
 
-@pytest.mark.parametrize("case", PLAIN_READING, ids=named)
+@pytest.mark.parametrize("case", mostly_system(PLAIN_READING, 8))
 def test_every_pixel_holds_the_code_of_its_position(case, written):
     for path in written(case).iterdir():
         header = dcmread(path)
@@ -67,7 +68,7 @@ def test_a_case_is_written_alike_every_time(case, written, tmp_path):
     assert one == two
 
 
-@pytest.mark.parametrize("case", CASES, ids=named)
+@pytest.mark.parametrize("case", mostly_system(CASES, 8))
 def test_every_instance_has_a_uid_of_its_own_in_one_series(case, written):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

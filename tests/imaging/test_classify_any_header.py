@@ -44,7 +44,7 @@ JUNK = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.sampled_from(READ), JUNK, max_size=12), st.dictionaries(st.sampled_from(PRIVATE), JUNK))
 def test_whatever_a_header_holds_a_kind_comes_back(standard, private):
     """Values of the wrong type and number, as a program may set them and as a file may hold them."""
@@ -64,7 +64,7 @@ def test_whatever_a_header_holds_a_kind_comes_back(standard, private):
     assert all(weighed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(VENDOR_HEADERS), st.sets(st.sampled_from(READ[1:]), max_size=6))
 def test_no_text_of_the_header_is_quoted(case, keywords):
     """Descriptions, comments, agents and names of protocols may hold the name of a person."""

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from imaging.geometry import GeometryPolicy, stack_geometry
 from imaging.outcome import RefusedError
 from imaging.slice_plane import slice_plane
-from tests.phantoms import ORIGIN_MM, PATIENT, SHAPE, SPACING_MM, decimal, oblique_affine, stack_of, slice_headers
+from tests.phantoms import ORIGIN_MM, PATIENT, SHAPE, SPACING_MM, decimal, oblique_affine, slice_headers, stack_of
 
 TURN = Rotation.from_euler("xyz", (20, -15, 10), degrees=True).as_matrix()
 NORMAL = TURN[:, 2]  # of the slices of oblique_affine()

@@ -1,11 +1,13 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from pydicom import Dataset, FileMetaDataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MediaStorageDirectoryStorage, MRImageStorage
 
+from imaging import read_header as read_header_module
 from imaging.load_study import load_study, looks_like_dicom, read_header, regular_files
 from imaging.outcome import NothingEligibleError, SuiteError, UsageError
 from imaging.split_series import split_series
@@ -161,18 +163,139 @@ def test_a_header_without_pixels_has_no_place_for_them(tmp_path):
     assert read_header(path).pixel_offset is None
 
 
-def test_links_that_lead_out_of_the_folder_and_pipes_are_passed_over(tmp_path):
-    (tmp_path / "inside").mkdir()
+def test_links_and_what_is_no_file_are_passed_over(tmp_path):
+    inside = tmp_path / "inside"
+    (inside / "deep").mkdir(parents=True)
     (tmp_path / "outside.dcm").touch()
-    (tmp_path / "inside" / "file").touch()
-    (tmp_path / "inside" / "link_in").symlink_to(tmp_path / "inside" / "file")
-    (tmp_path / "inside" / "link_out").symlink_to(tmp_path / "outside.dcm")
-    (tmp_path / "inside" / "link_to_nothing").symlink_to(tmp_path / "inside" / "nothing")
-    os.mkfifo(tmp_path / "inside" / "pipe")
+    (inside / "file").touch()
+    (inside / "deep" / "file").touch()
+    (inside / "link_in").symlink_to(inside / "file")
+    (inside / "link_out").symlink_to(tmp_path / "outside.dcm")
+    (inside / "link_to_nothing").symlink_to(inside / "nothing")
+    (inside / "link_to_itself").symlink_to(inside / "link_to_itself")
+    (inside / "deep" / "loop").symlink_to(inside)
+    (inside / "link_to_folder").symlink_to(tmp_path)
+    os.mkfifo(inside / "pipe")
 
-    names = [path.name for path in regular_files(tmp_path / "inside")]
+    assert list(regular_files(inside)) == [inside / "file", inside / "deep" / "file"]
 
-    assert names == ["file", "link_in"]
+
+def test_a_folder_or_file_that_was_given_may_itself_be_a_link(tmp_path):
+    paths = write_series(tmp_path / "study")
+    (tmp_path / "folder").symlink_to(tmp_path / "study")
+    (tmp_path / "file").symlink_to(paths[0])
+
+    assert len(load_study(tmp_path / "folder").series[0].instances) == SHAPE[0]
+    assert [instance.path for instance in load_study(tmp_path / "file").series[0].instances] == [paths[0]]
+
+
+def test_files_and_folders_that_may_not_be_opened_are_said(tmp_path, monkeypatch):
+    paths = write_series(tmp_path)
+    (tmp_path / "secret").mkdir()
+
+    def denied(function, names):
+        def refuse(path, *arguments):
+            if Path(path).name in names:
+                raise PermissionError(13, "Permission denied", str(path))
+            return function(path, *arguments)
+
+        return refuse
+
+    monkeypatch.setattr(os, "open", denied(os.open, {paths[0].name, paths[1].name}))
+    monkeypatch.setattr(os, "scandir", denied(os.scandir, {"secret"}))
+    study = load_study(tmp_path)
+
+    assert len(study.series[0].instances) == SHAPE[0] - 2
+    assert (study.unreadable, study.denied) == (3, 3)
+    assert "3 damaged files (3 of them may not be opened)" in study.counts()
+
+
+@pytest.mark.parametrize("name", ["66.4", "481.2", "30", "88.59", "11.1"])
+def test_an_object_with_rows_and_columns_is_no_image_when_its_class_is_none(name, tmp_path):
+    write_series(tmp_path / "images")
+    write_series(tmp_path / "others", name="others", SOPClassUID=f"1.2.840.10008.5.1.4.1.1.{name}")
+
+    study = load_study(tmp_path)
+
+    assert (len(study.series), study.not_image) == (1, SHAPE[0])
+
+
+def test_a_secondary_capture_is_an_image(tmp_path):
+    write_series(tmp_path, SOPClassUID="1.2.840.10008.5.1.4.1.1.7")
+
+    assert (len(load_study(tmp_path).series), load_study(tmp_path).not_image) == (1, 0)
+
+
+def test_a_copy_that_came_another_way_counts_once(tmp_path):
+    paths = write_series(tmp_path)
+    copy = dcmread(paths[2])
+    copy.file_meta.SourceApplicationEntityTitle = "ELSEWHERE"
+    copy.save_as(tmp_path / "copy.dcm")
+
+    study = load_study(tmp_path)
+
+    assert len(study.series[0].instances) == SHAPE[0]
+    assert (study.conflicting, study.series[0].conflicting) == (0, 0)
+
+
+def test_two_images_with_one_identifier_both_stay_and_are_said(tmp_path):
+    paths = write_series(tmp_path)
+    other = dcmread(paths[2])
+    other.WindowCenter = 40
+    other.save_as(tmp_path / "other.dcm")
+    shutil.copy(tmp_path / "other.dcm", tmp_path / "copy of the other.dcm")
+
+    study = load_study(tmp_path)
+
+    assert len(study.series[0].instances) == SHAPE[0] + 1
+    assert (study.conflicting, study.series[0].conflicting) == (2, 2)
+    assert "2 images bear the identifier of another, different image" in study.counts()
+
+
+def test_an_identifier_that_two_series_share_is_said_of_the_study(tmp_path):
+    write_series(tmp_path / "a")
+    write_series(tmp_path / "b", change=lambda header, _: setattr(header, "SeriesInstanceUID", "1.2.3"))
+
+    study = load_study(tmp_path)
+
+    assert study.conflicting == 2 * SHAPE[0]
+    assert [series.conflicting for series in study.series] == [0, 0]
+
+
+def test_studies_and_patients_of_a_folder_are_told_apart(tmp_path):
+    write_series(tmp_path / "a", name="first")
+    write_series(tmp_path / "b", name="second", StudyInstanceUID="1.2.3")
+    write_series(tmp_path / "c", name="third", StudyInstanceUID="1.2.4", PatientID="SOMEBODY ELSE")
+    write_series(tmp_path / "d", name="fourth", StudyInstanceUID="1.2.4", IssuerOfPatientID="ANOTHER HOSPITAL")
+
+    study = load_study(tmp_path)
+
+    assert study.patients == 3
+    assert len(study.study_uids) == 3
+    assert {series.study_uid for series in study.series} == set(study.study_uids)
+    assert "4 image series of 3 patients" in study.counts()
+    assert load_study(tmp_path / "a").patients == 1
+
+
+def test_one_patient_is_one_however_the_files_are_written(tmp_path):
+    write_series(tmp_path / "a", name="first", PatientID="ODD")
+    write_series(tmp_path / "b", name="second", PatientID="ODD", syntax=ImplicitVRLittleEndian)
+    for path in write_series(tmp_path / "c", name="third", PatientID="ODD"):
+        path.write_bytes(bare_file(dcmread(path), implicit=True))
+
+    study = load_study(tmp_path)
+
+    assert (len(study.series), study.patients) == (3, 1)
+
+
+def test_no_header_is_parsed_before_it_is_asked_for(tmp_path, monkeypatch):
+    write_series(tmp_path)
+    monkeypatch.setattr(read_header_module, "header_of", lambda *_: pytest.fail("parsed"))
+
+    study = load_study(tmp_path)
+
+    assert study.series[0].instances[0].facts.series_uid == study.series[0].uid
+    assert study.counts()
 
 
 def test_a_file_that_cannot_be_opened_does_not_look_like_dicom(tmp_path):
