@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.defer_imports import defer_imports
 from cli.environment import prepare_process
 from cli.find_app import find_app
-from cli.defer_imports import defer_imports
 from imaging.outcome import ExitCode, UsageError
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import json
 import sys
 from typing import Any
 
+from cli.defer_imports import defer_imports
 from cli.environment import prepare_process
 from cli.find_app import app_names, apps_folder
-from cli.defer_imports import defer_imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

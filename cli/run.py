@@ -14,9 +14,9 @@ from types import ModuleType
 
 from cli.arguments import add_host_rules, add_paths, parse_options, resolve_host_rules, resolve_paths
 from cli.conclude import ENDING, Conclusion
+from cli.defer_imports import defer_imports
 from cli.environment import adopt_old_names, prepare_process
 from cli.hush import LOG
-from cli.defer_imports import defer_imports
 from cli.progress import Progress
 from imaging.outcome import NothingEligibleError, Reason, UsageError
 from imaging.publish import Stage, open_stage

@@ -15,8 +15,8 @@ from imaging.scale_intensity import intensity_window, scale_intensity
 def prepare_image(source: Volume, wanted: ModelInput) -> Volume:
     """Return the volume on the model grid in float32; beyond the source it is 0.
 
-    "unit_range" scales the 0.5th to 99.5th percentile to 0..1 and clips; "z_score" subtracts the mean of the whole volume
-    and divides by its standard deviation. Raises RefusedError when the image has no contrast.
+    "unit_range" scales the 0.5th to 99.5th percentile to 0..1 and clips; "z_score" subtracts the mean of the whole
+    volume and divides by its standard deviation. Raises RefusedError when the image has no contrast.
     """
     window = intensity_window(source.array)
     if not window[1] > window[0]:
