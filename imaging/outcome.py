@@ -52,6 +52,7 @@ class Reason(StrEnum):
     TILT = "tilt"
     NO_GEOMETRY = "no_geometry"  # position, orientation or pixel spacing absent
     BAD_GEOMETRY = "bad_geometry"  # ... or no usable numbers
+    SAME_UID = "same_uid"  # two different files with one SOP Instance UID
     CONCATENATION = "concatenation"  # one multi-frame image in several instances
     NO_CONTRAST = "no_contrast"
     INPUT_CHANGED = "input_changed"  # a file vanished, or became unreadable, after it was listed

@@ -13,7 +13,7 @@ from highdicom import Volume
 
 from imaging.decode_pixels import decode_frame
 from imaging.geometry import STRICT, GeometryPolicy, StackGeometry, stack_geometry
-from imaging.outcome import RefusedError
+from imaging.outcome import Reason, RefusedError
 from imaging.read_values import words
 from imaging.resample import interpolation_weights
 from imaging.study import Frame, Series, Stack
@@ -80,6 +80,7 @@ def to_volume(stack: Stack, policy: GeometryPolicy = STRICT) -> SourceImage:
     no frame. Where it tolerates uneven spacing or tilt, the frames are interpolated onto an even, upright grid. Flags
     say so. Raises RefusedError when geometry or pixels are not those of one regular volume.
     """
+    _refuse_conflict(stack)
     stack, copies = _without_copies(stack)
     geometry = stack_geometry(stack, policy)
     ordered = Stack(stack.series, tuple(stack.frames[index] for index in geometry.order), stack.traits)
@@ -93,6 +94,17 @@ def to_volume(stack: Stack, policy: GeometryPolicy = STRICT) -> SourceImage:
     flags = (*_flags(geometry), *_pixel_flags(ordered, copies))
     slices = tuple(round(at) for at in geometry.slices)
     return SourceImage(volume, ordered, slices, flags, resampled=geometry.resampled)
+
+
+def _refuse_conflict(stack: Stack) -> None:
+    """Refuse two different files with one SOP Instance UID: a reference to it would mean either."""
+    surplus = len(stack.frames) - len({frame.identity for frame in stack.frames})
+    if surplus:
+        raise RefusedError(
+            f"Every image needs a SOP Instance UID of its own; in {stack}, {surplus} files repeat that of another file "
+            "with other content. Send the series again from its source.",
+            Reason.SAME_UID,
+        )
 
 
 def _without_copies(stack: Stack) -> tuple[Stack, int]:

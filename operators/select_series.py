@@ -22,6 +22,9 @@ class SelectSeries(Step):
         spec.output("selection")
 
     def step(self, op_input: Any, op_output: Any) -> None:
-        verdicts = judge_study(op_input.receive("study"), self.rule)
+        study = op_input.receive("study")
+        if study.patients > 1:
+            self.record.notes.append(f"The input holds images of {study.patients} patients; one series was taken")
+        verdicts = judge_study(study, self.rule)
         self.record.series = [verdict_facts(verdict) for verdict in verdicts]
         op_output.emit(choose(verdicts, self.rule), "selection")

@@ -7,13 +7,14 @@ from typing import Any
 
 from monai.deploy.core import OperatorSpec
 
+from imaging.check_series import check_series
 from imaging.provenance import Provenance
 from imaging.write_stripped_series import write_stripped_series
 from operators.step import Step
 
 
 class WriteStrippedSeries(Step):
-    """The source's pixels inside the mask, as a derived MR series."""
+    """The source's pixels inside the mask, as a derived MR series that is read again and compared."""
 
     def __init__(self, fragment: Any, *args: Any, folder: Path, provenance: Provenance, **kwargs: Any) -> None:
         self.folder = folder
@@ -26,5 +27,6 @@ class WriteStrippedSeries(Step):
 
     def step(self, op_input: Any, op_output: Any) -> None:
         self.folder.mkdir(exist_ok=True)
-        mask = op_input.receive("mask").array
-        write_stripped_series(self.folder, mask, op_input.receive("source"), self.provenance)
+        mask, source = op_input.receive("mask").array, op_input.receive("source")
+        paths = write_stripped_series(self.folder, mask, source, self.provenance)
+        check_series(paths, mask, source)

@@ -22,7 +22,7 @@ from imaging.write_stripped_series import write_stripped_series
 from tests.dicom_cases import cases
 from tests.dicom_cases.case import Exact, Resampled
 from tests.dicom_cases.quick import mostly_system
-from tests.series_samples import PROVENANCE, assert_same_at_the_same_mm
+from tests.series_samples import PROVENANCE
 
 WITH_IMAGES = [case for case in cases() if isinstance(case.expected, Exact | Resampled)]
 EACH = mostly_system(WITH_IMAGES, 24)
@@ -47,9 +47,16 @@ def some_mask(shape):
     return mask
 
 
+def places_in(affine, other, index):
+    """Indices on the grid of one affine of the voxels of another grid."""
+    points = index @ other[:3, :3].T + other[:3, 3]
+    return (points - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T
+
+
 def read_by_itk(paths):
     reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames([str(path) for path in paths])
+    reader.SetOutputPixelType(SimpleITK.sitkFloat32)  # else the first image decides, and fractions of others are cut
     image = reader.Execute()
     affine = np.eye(4)
     axes = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
@@ -69,7 +76,10 @@ def test_the_segmentation_lies_where_the_image_lies(case, written, tmp_path):
             if len(source.planes) < source.volume.shape[0]:
                 continue  # a gap: no reader makes a volume of it
             volume = segread(tmp_path / "seg.dcm").get_volume(combine_segments=True, rtol=0.02)
-        assert_same_at_the_same_mm(mask, source.volume.affine, volume.array, volume.affine)
+        index = np.indices(mask.shape).reshape(3, -1).T
+        found = places_in(volume.affine, source.volume.affine, index)
+        assert np.abs(found - np.rint(found)).max() < 0.3  # the case may drift by less than half a voxel
+        assert (volume.array[tuple(np.rint(found).astype(int).T)] == mask.ravel()).all()
 
 
 @pytest.mark.parametrize("case", EACH)
@@ -107,7 +117,6 @@ def test_the_derived_series_lies_where_the_image_lies(case, written, tmp_path):
         step = max(abs(float(dcmread(path).get("RescaleSlope", 1) or 1)) for path in paths)
         expected = np.where(mask, source.volume.array, np.nan)
         index = np.indices(mask.shape).reshape(3, -1).T
-        points = index @ source.volume.affine[:3, :3].T + source.volume.affine[:3, 3]
-        found = np.rint((points - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T).astype(int)
+        found = np.rint(places_in(affine, source.volume.affine, index)).astype(int)
         values = array[tuple(found.T)].reshape(mask.shape)
         assert np.nanmax(np.abs(values - expected)) <= 0.51 * step

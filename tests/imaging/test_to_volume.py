@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from imaging.geometry import STRICT, GeometryPolicy
 from imaging.load_study import load_study
-from imaging.outcome import RefusedError
+from imaging.outcome import Reason, RefusedError
 from imaging.split_series import split_series
 from imaging.to_volume import to_volume
 from tests.phantoms import (
@@ -210,3 +210,15 @@ def test_a_damaged_slice_refuses_the_whole_series_and_is_named(tmp_path):
 def test_a_real_single_slice_is_refused_for_being_one():
     with pytest.raises(RefusedError, match="At least 2 slices make a volume"):
         volume_of(pydicom.examples.get_path("mr"))
+
+
+def test_two_different_files_with_one_uid_are_refused(tmp_path):
+    paths = write_series(tmp_path)
+    first, second = (pydicom.dcmread(path) for path in paths[2:4])
+    second.SOPInstanceUID = second.file_meta.MediaStorageSOPInstanceUID = first.SOPInstanceUID
+    second.save_as(paths[3])
+
+    with pytest.raises(RefusedError, match=r"1 files repeat that of another file with other content") as refused:
+        volume_of(tmp_path)
+
+    assert refused.value.reason is Reason.SAME_UID
