@@ -85,4 +85,5 @@ def test_what_is_no_t1w_head_is_refused(folder, models, tmp_path):
     ended = execute(study, tmp_path / "out", models)
 
     assert ended.code == 3
-    assert not ended.files
+    assert ended.files == {"metadata.json", "result.json"}
+    assert (ended.record["outcome"], ended.record["reason"]) == ("nothing_eligible", "no_match")
