@@ -29,7 +29,6 @@ from imaging.outcome import (
     NothingEligibleError,
     OutputError,
     Reason,
-    RefusedError,
     SuiteError,
     TerminatedError,
     UsageError,
@@ -105,7 +104,6 @@ class Conclusion:
         sys.stderr.write(f"{self.app}: {as_typed(str(handled), self.paths, self.typed)}\n")
         exit_code = self._exit_code(handled)
         if self._may_write(handled):
-            self._account_for_series(handled)
             self._leave_verdict(handled, exit_code)
         return exit_code
 
@@ -150,20 +148,6 @@ class Conclusion:
             except OutputError:
                 return False
         return self.stage is not None
-
-    def _account_for_series(self, handled: SuiteError) -> None:
-        """Judge the series for the verdict, as ``explain`` does, where the run did not come to note that."""
-        from imaging.load_study import load_study
-        from imaging.select_series import judge_study, verdict_facts
-
-        if self.record.series or self.card is None or not isinstance(handled, NothingEligibleError | RefusedError):
-            return
-        try:
-            verdicts = judge_study(load_study(self.paths.input), self.card.rule)
-        except Exception as error:  # noqa: BLE001  the reason is known and must be said; this only adds to it
-            LOG.debug("%s", frames_of(error))
-            return
-        self.record.series = [verdict_facts(verdict) for verdict in verdicts]
 
     def _leave_verdict(self, handled: SuiteError, exit_code: int) -> None:
         if self.stage is None:
