@@ -18,9 +18,11 @@ $(VENV)/ready-dev: $(VENV)/ready
 
 demo: $(VENV)/ready
 	rm -rf demo
-	$(BIN)/monai-deploy sample demo/study
-	$(BIN)/monai-deploy exec skull_strip -i demo/study -o demo/out
-	@ls demo/out
+	$(BIN)/monai-deploy sample skull_strip demo/head
+	$(BIN)/monai-deploy exec skull_strip -i demo/head -o demo/skull_strip
+	$(BIN)/monai-deploy sample spine demo/spine_study
+	$(BIN)/monai-deploy exec spine -i demo/spine_study -o demo/spine
+	@ls demo/skull_strip demo/spine
 
 test: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -n auto -m "not system"

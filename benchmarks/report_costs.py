@@ -13,14 +13,14 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
         own = [run for run in runs if run["name"] == name]
         summary[name] = {cost: median(run[cost] for run in own) for cost in COSTS}
         summary[name] |= {
-            f"stage_{kind}": _median_stages([run[kind] for run in own], [run[total] for run in own])
+            f"stage_{kind}": median_stages([run[kind] for run in own], [run[total] for run in own])
             for kind, total in (("seconds", "wall_s"), ("cpu_seconds", "cpu_s"))
         }
     summary["ratio"] = {cost: summary["stock"][cost] / summary["ours"][cost] for cost in COSTS}
     return summary
 
 
-def _median_stages(stages: list[dict[str, float]], totals: list[float]) -> dict[str, float]:
+def median_stages(stages: list[dict[str, float]], totals: list[float]) -> dict[str, float]:
     """Return the median of each stage and, where there are stages, of the rest of the process."""
     if not all(stages):
         return {}
@@ -36,7 +36,7 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [head, ("---", *["---:"] * (len(head) - 1)), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -57,7 +57,7 @@ def _costs(summary: dict[str, Any]) -> str:
     for cost, (label, unit, digits) in COSTS.items():
         stock, ours = (f"{summary[name][cost]:.{digits}f}" for name in ("stock", "ours"))
         rows.append((f"{label}, {unit}", stock, ours, f"{summary['ratio'][cost]:.1f}"))
-    return _table(("whole process", "stock", "ours", "stock / ours"), rows)
+    return table(("whole process", "stock", "ours", "stock / ours"), rows)
 
 
 def _masks(masks: dict[str, Any]) -> str:
@@ -77,4 +77,4 @@ def _stages(name: str, summary: dict[str, Any]) -> str:
         (stage, *(f"{of[stage]:.2f}" if stage in of else "" for of in (cpu, wall)))
         for stage in dict.fromkeys([*cpu, *wall])
     ]
-    return _table((f"stage of {name}", "CPU s", "wall s"), rows) if rows else ""
+    return table((f"stage of {name}", "CPU s", "wall s"), rows) if rows else ""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
 
+from imaging.mask_frames import Mask, on_slice, planes_of
 from imaging.outcome import OutputError
 from imaging.to_volume import SourceImage
 from imaging.write_common import in_plane
@@ -17,23 +18,20 @@ from imaging.write_common import in_plane
 POSITION_TOLERANCE_MM = 1e-3
 
 
-def check_seg(path: Path, masks: Sequence[npt.NDArray[np.bool_]], source: SourceImage) -> None:
+def check_seg(path: Path, masks: Sequence[Mask], source: SourceImage) -> None:
     """Read a written segmentation again and compare each frame with its mask at the same millimetres.
 
-    masks  of the segments by number, (slice, row, column) on the grid of the source volume
+    masks  of the segments by number, on the grid of the source volume
 
     Raises OutputError when a frame is missing, displaced, or holds another mask.
     """
     seg = pydicom.dcmread(path)
-    bits = np.unpackbits(np.frombuffer(seg.PixelData, np.uint8), bitorder="little")
-    count = int(seg.NumberOfFrames) * seg.Rows * seg.Columns
-    frames = bits[:count].reshape(-1, seg.Rows, seg.Columns).astype(bool)
     volume = source.volume
     inverse = np.linalg.inv(volume.affine)
     _check_plane(seg, source)
     planes = {plane.slice: plane for plane in source.planes}
     found: set[tuple[int, int]] = set()
-    for frame, groups in zip(frames, seg.PerFrameFunctionalGroupsSequence, strict=True):
+    for number, groups in enumerate(seg.PerFrameFunctionalGroupsSequence):
         segment = int(groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
         position = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
         nearest = round((inverse @ np.append(position, 1))[0])
@@ -44,12 +42,26 @@ def check_seg(path: Path, masks: Sequence[npt.NDArray[np.bool_]], source: Source
             raise OutputError(
                 f"A frame of the written segmentation lies {displaced_mm:.3f} mm beside its source slice."
             )
-        if not np.array_equal(frame, masks[segment - 1][nearest]):
+        if not np.array_equal(_frame(seg, number), on_slice(masks[segment - 1], nearest, volume.shape)):
             raise OutputError(f"Slice {nearest + 1} of the written segmentation is not the mask that was computed.")
         found.add((segment, nearest))
-    missing = len(planes) * len(masks) - len(found)
+    wanted = {
+        (segment, source.planes[at].slice) for segment, mask in enumerate(masks, 1) for at in planes_of(mask, source)
+    }
+    missing = len(wanted - found)
     if missing:
         raise OutputError(f"{missing} source slices have no frame in the written segmentation.")
+
+
+def _frame(seg: Dataset, number: int) -> npt.NDArray[np.bool_]:
+    """Return a frame of a written segmentation, (row, column), counted from 0."""
+    size = int(seg.Rows) * int(seg.Columns)
+    first, last = number * size, (number + 1) * size
+    octets = np.frombuffer(seg.PixelData, np.uint8)[first // 8 : -(-last // 8)]
+    bits = np.unpackbits(octets, bitorder="little")[first % 8 : first % 8 + size]
+    if bits.size < size:
+        raise OutputError(f"The written segmentation ends within frame {number + 1}.")
+    return bits.reshape(seg.Rows, seg.Columns).astype(bool)
 
 
 def _check_plane(seg: Dataset, source: SourceImage) -> None:

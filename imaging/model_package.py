@@ -48,6 +48,8 @@ class ModelPackage:
     input: ModelInput
     threshold: float
     channels: tuple[str, ...] = ("logits",)  # what each channel of the output stands for
+    temperature: float = 1.0  # of a classifier: its logit is divided by it, so that the probability is calibrated
+    calibration: str = ""  # of a classifier: a sentence on how far its probability can be trusted
 
     @property
     def sha256(self) -> str:
@@ -101,7 +103,16 @@ def _package(folder: Path, record: dict[str, Any]) -> ModelPackage:
         input=ModelInput(**wanted),
         threshold=float(record["threshold"]),
         channels=tuple(record.get("channels", ("logits",))),
+        temperature=_positive(record.get("temperature", 1.0)),
+        calibration=str(record.get("calibration", "")),
     )
+
+
+def _positive(value: Any) -> float:
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise ValueError(f"a temperature must be above 0, got {number}")
+    return number
 
 
 def _members(record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -65,6 +65,9 @@ class Reason(StrEnum):
     BAD_SIZE = "bad_size"  # Rows, Columns or Bits that no image has
     BAD_RESCALE = "bad_rescale"
     NOT_FINITE = "not_finite"
+    # what a reader marked cannot be used
+    OUTSIDE = "outside"  # a mark, or a point given on the command line, lies outside the image
+    OTHER_FRAME = "other_frame"  # marks refer to another frame of reference, or to images that are not there
     # the result is no result
     EMPTY_RESULT = "empty_result"
     VALUE_RANGE = "value_range"  # values that the kind of result cannot hold

@@ -19,10 +19,12 @@ class Provenance:
     model: str
     model_version: str
     weights_sha256: str
+    settings: str = ""  # what a user asked for that changes the result
 
     def uid(self, kind: str, sources: Iterable[str], *parts: str) -> UID:
-        """Return the UID of an output: fixed by its kind, the source instances, the application and the weights."""
-        return derived_uid(kind, self.app, self.app_version, self.weights_sha256, *parts, *sorted(sources))
+        """Return the UID of an output: fixed by kind, source instances, application, weights and settings."""
+        made_with = (self.settings,) if self.settings else ()
+        return derived_uid(kind, self.app, self.app_version, self.weights_sha256, *made_with, *parts, *sorted(sources))
 
     @property
     def software_versions(self) -> str:

@@ -1,4 +1,4 @@
-"""A network's output as a mask on the grid of the source image."""
+"""A network's output as a mask, or as a probability, on the grid of the source image."""
 
 from __future__ import annotations
 
@@ -17,14 +17,28 @@ def restore_mask(logits: Volume, source: Volume, *, threshold: float = 0.5) -> V
     The probability is interpolated, then cut at the threshold, so the boundary lies between voxels of the model grid.
     Positions beyond the model grid are background.
     """
-    with np.errstate(over="ignore"):
-        probability = 1 / (1 + np.exp(-logits.array.astype(np.float32)))
     mask = np.zeros(source.shape, bool)
-    part = _about_object(_within_view(logits.with_array(probability), source), threshold, source)
+    part = _about_object(_seen(logits, source), threshold, source)
     if part is not None:
         box = _covered(source, part)
         mask[box] = resample(part, source.get_geometry()[box]).array > threshold
     return source.with_array(mask)
+
+
+def restore_probability(logits: Volume, source: Volume) -> Volume:
+    """Return the probability of a single-channel logit volume on the source's grid, float32, 0 to 1.
+
+    The mask of ``restore_mask`` is where it exceeds the threshold. Positions beyond the model grid have 0.
+    """
+    found = resample(_seen(logits, source), source.get_geometry())
+    return source.with_array(np.clip(found.array, 0, 1, out=found.array))
+
+
+def _seen(logits: Volume, source: Volume) -> Volume:
+    """Return the probability where the network saw the source."""
+    with np.errstate(over="ignore"):
+        probability = 1 / (1 + np.exp(-logits.array.astype(np.float32)))
+    return _within_view(logits.with_array(probability), source)
 
 
 def _within_view(volume: Volume, source: Volume) -> Volume:

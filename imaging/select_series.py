@@ -8,14 +8,20 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from imaging.classify_ct import kernel_of
 from imaging.evidence import Evidence
 from imaging.image_attributes import plane_of
-from imaging.image_kind import Plane, Weighting
+from imaging.image_kind import Kernel, Plane, Weighting
 from imaging.outcome import NothingEligibleError, RefusedError
 from imaging.slice_plane import SlicePlane
 from imaging.split_series import split_series
 from imaging.study import Series, Stack, Study
 from imaging.weigh_image import weigh
+
+KERNEL = 0.1
+"""What the wanted kernel is worth; slices of 1.25 instead of 2.5 mm are worth 0.16."""
+SAME_HEIGHT_MM = 20.0
+"""Middles of stacks that are nearer to each other along the patient count as equally low."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +32,13 @@ class SeriesRule:
     modality: str
     weighting: Weighting | None = None
     plane: Plane | None = None  # the nearest anatomical one
+    kernel: Kernel | None = None  # of CT: preferred where slices are equally thin
     min_slices: int = 2
     min_extent_mm: float = 0.0  # along each of the three axes
     max_spacing_mm: float = float("inf")  # along each of the three axes
     body_parts: tuple[str, ...] = ()  # words expected in Body Part Examined
     other_body_parts: tuple[str, ...] = ()  # words that rule a series out
+    lowest_first: bool = False  # of equally good stacks the most caudal one is taken, not the first by number
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Selection:
         """Return one sentence on the choice."""
         taken = self.verdicts[0]
         said = f"{taken.stack}: {'; '.join(taken.reasons)}"
-        return f"{said}. An equally good series was passed over (the first by number is taken)" if self.tie else said
+        return f"{said}. An equally good series was passed over (explain shows it)" if self.tie else said
 
 
 def select_series(study: Study, rule: SeriesRule) -> Selection:
@@ -76,9 +84,12 @@ def choose(verdicts: tuple[Verdict, ...], rule: SeriesRule) -> Selection:
 
 
 def judge_study(study: Study, rule: SeriesRule) -> tuple[Verdict, ...]:
-    """Return the verdict on every stack: eligible ones first, then by score, then by series number and UID."""
+    """Return the verdict on every stack: eligible ones first, then by score, then by series number and UID.
+
+    Where the rule wants the lowest first, of equal scores it goes before the number.
+    """
     verdicts = [verdict for series in study.series for verdict in _judge_series(series, rule)]
-    return tuple(sorted(verdicts, key=_rank))
+    return tuple(sorted(verdicts, key=lambda verdict: _rank(verdict, rule)))
 
 
 def _judge_series(series: Series, rule: SeriesRule) -> list[Verdict]:
@@ -95,7 +106,7 @@ def judge_stack(stack: Stack, rule: SeriesRule) -> Verdict:
     """Return whether a rule takes a stack, its score and the reasons."""
     evidence = _coverage(stack, rule)
     if not any(fact.decisive for fact in evidence):
-        evidence += _body_part(stack.header, rule) + _plane(stack.header, rule)
+        evidence += _body_part(stack.header, rule) + _plane(stack.header, rule) + _kernel(stack.header, rule)
         evidence += weigh(stack.header, rule.weighting) if rule.weighting else []
     decisive = [fact.reason for fact in evidence if fact.decisive]
     score = round(sum(fact.weight for fact in evidence), 3)
@@ -107,9 +118,22 @@ def judge_stack(stack: Stack, rule: SeriesRule) -> Verdict:
     return Verdict(stack, True, score, reasons)
 
 
-def _rank(verdict: Verdict) -> tuple[bool, float, float, str]:
-    number = verdict.stack.series.number
-    return (not verdict.eligible, -verdict.score, float("inf") if number is None else number, verdict.stack.series.uid)
+def _rank(verdict: Verdict, rule: SeriesRule) -> tuple[bool, float, float, float, str]:
+    number, uid = verdict.stack.series.number, verdict.stack.series.uid
+    height_mm = 0.0
+    if rule.lowest_first and verdict.eligible:
+        height_mm = round(sum(head_foot_mm(verdict.stack)) / 2 / SAME_HEIGHT_MM) * SAME_HEIGHT_MM
+    return (not verdict.eligible, -verdict.score, height_mm, float("inf") if number is None else number, uid)
+
+
+def head_foot_mm(stack: Stack) -> tuple[float, float]:
+    """Return the lowest and the highest position along the patient, in LPS mm, of the corners of the images."""
+    heights = []
+    for plane in (frame.plane for frame in stack.frames):
+        across = plane.row_cosine[2] * plane.spacing_between_columns_mm * (plane.columns - 1)
+        down = plane.column_cosine[2] * plane.spacing_between_rows_mm * (plane.rows - 1)
+        heights += [plane.position_mm[2] + step for step in (0, across, down, across + down)]
+    return min(heights), max(heights)
 
 
 def _coverage(stack: Stack, rule: SeriesRule) -> list[Evidence]:
@@ -151,6 +175,14 @@ def _plane(header: Dataset, rule: SeriesRule) -> list[Evidence]:
     if plane is not rule.plane:
         return [Evidence(f"{plane.value}, not {rule.plane.value}", decisive=True)]
     return [Evidence(f"{plane.value}, tilted by {tilt_deg:.0f} degrees", 0.5)]
+
+
+def _kernel(header: Dataset, rule: SeriesRule) -> list[Evidence]:
+    """The wanted kernel adds less than slices of half the thickness do."""
+    if rule.kernel is None:
+        return []
+    found = kernel_of(header)
+    return [Evidence(f"{found.value} reconstruction kernel", KERNEL if found is rule.kernel else 0.0)]
 
 
 def _body_part(header: Dataset, rule: SeriesRule) -> list[Evidence]:

@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
-from highdicom.seg import segread
+from highdicom.seg import SegmentAlgorithmTypeValues, segread
 from pydicom import dcmread
+from pydicom.sr.codedict import codes
 
 from imaging.check_seg import check_seg
-from imaging.encode_seg import BRAIN_LABEL, Segment, encode_seg
+from imaging.encode_seg import BRAIN_LABEL, Segment, SegmentLabel, encode_seg
+from imaging.finding import Site
 from imaging.outcome import OutputError
+from imaging.region import Region, region_of
 from imaging.write_common import save_dicom
 from tests.series_samples import (
     NAMES,
@@ -317,3 +320,199 @@ def test_a_source_from_which_an_attribute_was_removed_is_still_encoded(tmp_path,
     path = written(encode(source), tmp_path)
 
     check_seg(path, [asymmetric_mask()], source)
+
+
+BLOCKS = {  # first and last voxel of two blocks that touch different slices, of different sizes
+    1: ((1, 2, 3), (3, 6, 9)),
+    2: ((4, 0, 8), (4, 3, 12)),
+}
+
+
+def label_of(number, **facts):
+    return SegmentLabel(
+        label=f"Spot {number}",
+        category=codes.SCT.MorphologicallyAbnormalStructure,
+        property_type=codes.SCT.Nodule,
+        display_rgb=(200, 4 * number, 10),
+        **facts,
+    )
+
+
+def block(number):
+    """An asymmetric part of a volume."""
+    first, last = BLOCKS[number]
+    mask = np.zeros(SHAPE, bool)
+    mask[tuple(slice(a, b + 1) for a, b in zip(first, last, strict=True))] = True
+    mask[first] = False
+    return mask
+
+
+def found_at(array, affine, own_affine):
+    """Voxels of a mask on another grid, as sorted indices of our own."""
+    to_own = np.linalg.inv(own_affine) @ affine
+    index = np.argwhere(array) @ to_own[:3, :3].T + to_own[:3, 3]
+    np.testing.assert_allclose(index, np.rint(index), atol=0.01)
+    return np.array(sorted(map(tuple, np.rint(index).astype(int))))
+
+
+def regions(*masks):
+    return [Segment(label_of(number), region_of(mask)) for number, mask in enumerate(masks, start=1)]
+
+
+def encode_all(source, segments):
+    return encode_seg(segments, source, PROVENANCE, "Spots")
+
+
+def test_regions_have_frames_on_the_slices_they_touch_alone(source):
+    seg = encode_all(source, regions(block(1), block(2)))
+
+    numbers = [
+        groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        for groups in seg.PerFrameFunctionalGroupsSequence
+    ]
+    assert numbers == [1, 1, 1, 2]
+
+
+def test_positions_of_frames_are_counted_without_gaps(source):
+    seg = encode_all(source, regions(block(1), block(2)))
+
+    index = [
+        tuple(groups.FrameContentSequence[0].DimensionIndexValues) for groups in seg.PerFrameFunctionalGroupsSequence
+    ]
+    assert index == [(1, 1), (1, 2), (1, 3), (2, 4)]
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("plane", PLANES)
+def test_another_reader_finds_each_region_at_the_same_mm(tmp_path, plane, backwards):
+    source = source_of(write_series(tmp_path / "series", plane=plane, backwards=backwards))
+
+    path = written(encode_all(source, regions(block(1), block(2))), tmp_path)
+
+    for number in BLOCKS:
+        found = segread(path).get_volume(segment_numbers=[number])
+        index = found_at(found.array[..., 0] > 0, found.affine, affine_of(plane))
+        np.testing.assert_array_equal(index, np.argwhere(block(number)))
+
+
+def test_written_regions_pass_the_check(source, tmp_path):
+    segments = regions(block(1), block(2))
+    path = written(encode_all(source, segments), tmp_path)
+
+    check_seg(path, [segment.mask for segment in segments], source)
+
+
+def test_a_region_that_lacks_a_frame_is_refused(source, tmp_path):
+    path = written(encode_all(source, regions(block(1), block(2))), tmp_path)
+    larger = block(2)
+    larger[5, 0, 8] = True
+
+    with pytest.raises(OutputError, match="1 source slices have no frame"):
+        check_seg(path, [region_of(block(1)), region_of(larger)], source)
+
+
+@pytest.mark.parametrize("number", BLOCKS)
+def test_one_wrong_voxel_of_a_region_is_refused(source, tmp_path, number):
+    path = written(encode_all(source, regions(block(1), block(2))), tmp_path)
+    masks = {1: block(1), 2: block(2)}
+    last = BLOCKS[number][1]
+    masks[number][last] = False
+
+    with pytest.raises(OutputError, match=rf"Slice {last[0] + 1} .* is not the mask"):
+        check_seg(path, [region_of(mask) for mask in masks.values()], source)
+
+
+def test_a_file_that_ends_early_is_refused(source, tmp_path):
+    segments = regions(block(1), block(2))
+    seg = encode_all(source, segments)
+    seg.PixelData = seg.PixelData[:20]
+    path = written(seg, tmp_path)
+
+    with pytest.raises(OutputError, match="ends within frame 2"):
+        check_seg(path, [segment.mask for segment in segments], source)
+
+
+@pytest.mark.parametrize(("row", "overlap"), [(6, "YES"), (7, "NO")])
+def test_overlapping_regions_are_said_to_overlap(source, row, overlap):
+    other = np.zeros(SHAPE, bool)
+    other[3, row:, 5] = True
+
+    assert encode_all(source, regions(block(1), other)).SegmentsOverlap == overlap
+
+
+def test_boxes_may_overlap_where_masks_do_not(source):
+    one, other = (np.zeros(SHAPE, bool) for _ in range(2))
+    one[2, 3, 3], one[2, 5, 5], other[2, 4, 4] = True, True, True
+
+    assert encode_all(source, regions(one, other)).SegmentsOverlap == "NO"
+
+
+def test_a_mask_on_the_volume_and_a_region_go_together(source, tmp_path):
+    segments = [Segment(BRAIN_LABEL, asymmetric_mask()), Segment(label_of(2), region_of(block(2)))]
+
+    seg = encode_all(source, segments)
+
+    assert seg.NumberOfFrames == SHAPE[0] + 1
+    check_seg(written(seg, tmp_path), [segment.mask for segment in segments], source)
+
+
+def test_a_region_where_a_slice_is_missing_has_no_frame_there(source_without_slice_3, tmp_path):
+    segments = regions(block(1), block(2))
+
+    seg = encode_all(source_without_slice_3, segments)
+
+    assert seg.NumberOfFrames == 3
+    check_seg(written(seg, tmp_path), [segment.mask for segment in segments], source_without_slice_3)
+
+
+def test_a_region_on_a_missing_slice_alone_keeps_its_segment(source_without_slice_3, tmp_path):
+    alone = Region(np.ones((1, 2, 2), bool), (3, 4, 5))
+
+    seg = encode_all(source_without_slice_3, [Segment(label_of(1), alone)])
+
+    assert (seg.NumberOfFrames, len(seg.SegmentSequence)) == (1, 1)
+    assert not any(seg.PixelData)
+    check_seg(written(seg, tmp_path), [alone], source_without_slice_3)
+
+
+def test_a_region_is_written_as_its_mask_on_the_volume_would_be(source):
+    full = np.ones(SHAPE, bool)
+
+    as_region, as_mask = (encode_all(source, [Segment(label_of(1), one)]) for one in (region_of(full), full))
+
+    assert as_region.PixelData == as_mask.PixelData
+    assert as_region.PerFrameFunctionalGroupsSequence == as_mask.PerFrameFunctionalGroupsSequence
+
+
+def test_the_site_of_a_segment_is_said_with_its_side(source):
+    label = label_of(1, site=Site(codes.SCT.Lung, codes.SCT.Left))
+
+    (segment,) = encode_all(source, [Segment(label, region_of(block(1)))]).SegmentSequence
+
+    (region,) = segment.AnatomicRegionSequence
+    assert (region.CodeValue, region.AnatomicRegionModifierSequence[0].CodeValue) == ("39607008", "7771000")
+
+
+def test_a_segment_without_a_site_says_none(source):
+    (segment,) = encode_all(source, regions(block(1))).SegmentSequence
+
+    assert "AnatomicRegionSequence" not in segment
+
+
+def test_a_segment_continues_what_was_tracked(source):
+    label = label_of(1, tracking_uid="1.2.3.4", algorithm_type=SegmentAlgorithmTypeValues.SEMIAUTOMATIC)
+
+    (segment,) = encode_all(source, [Segment(label, region_of(block(1)))]).SegmentSequence
+
+    assert (segment.TrackingUID, segment.SegmentAlgorithmType) == ("1.2.3.4", "SEMIAUTOMATIC")
+
+
+def test_fifty_small_regions_stay_small(tmp_path):
+    source = source_of(write_series(tmp_path / "series", shape=(40, 16, 16)))
+    spots = [Region(np.ones((2, 2, 2), bool), (at % 38, at % 13, at % 11)) for at in range(50)]
+
+    seg = encode_all(source, [Segment(label_of(number), spot) for number, spot in enumerate(spots, start=1)])
+
+    assert seg.NumberOfFrames == 100
+    assert len(seg.PixelData) == 100 * 16 * 16 // 8
+    check_seg(written(seg, tmp_path), spots, source)

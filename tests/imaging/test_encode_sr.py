@@ -1,8 +1,13 @@
+import highdicom
+import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 
 from imaging.encode_seg import BRAIN_LABEL, Segment, encode_seg
 from imaging.encode_sr import encode_sr
+from imaging.finding import HOUNSFIELD, MILLIMETRE, NO_UNITS, Evaluation, Finding, Quantity, Site
 from imaging.measure_brain import BrainMeasurement
 from imaging.suite import RESEARCH_USE
 from imaging.write_common import save_dicom
@@ -199,3 +204,136 @@ def test_a_patient_name_reads_as_in_the_source(tmp_path, script):
     save_dicom(report_on(source_of(write_series(tmp_path / "series", edit=rename)))[1], tmp_path / "sr.dcm")
 
     assert dcmread(tmp_path / "sr.dcm").PatientName == NAMES[script][1]
+
+
+NODULE = Code("27925004", "SCT", "Nodule")
+LINE_MM = ((1.5, -2.25, 3.0), (4.5, 2.25, 3.0))
+OF_ALL = Finding(
+    segment=None,
+    quantities=(Quantity(Code("246206008", "SCT", "Number of lesions"), 0, NO_UNITS),),
+    sites=(codes.SCT.Lung,),
+    remarks=("No nodule was found.",),
+    evaluations=(Evaluation(NODULE, codes.SCT.Absent),),
+    label="Lung nodules, patient level",
+    finding_type=NODULE,
+)
+OF_SEGMENT = Finding(
+    segment=1,
+    quantities=(
+        Quantity(codes.SCT.LongAxis, 7.5, MILLIMETRE, line_mm=LINE_MM),
+        Quantity(codes.DCM.AttenuationCoefficient, 12.5, HOUNSFIELD, derivation=codes.SCT.Mean),
+        Quantity(
+            codes.DCM.Height, 20.0, MILLIMETRE,
+            sites=(Site(codes.SCT.L4Vertebra, modifier=codes.SCT.Anterior),), method=codes.DCM.DiameterBasedMethod,
+        ),
+    ),
+    sites=(Site(codes.SCT.Lung, codes.SCT.Left),),
+    evaluations=(Evaluation(NODULE, codes.SCT.Present),),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def report_without_segments(source):
+    return encode_sr([OF_ALL], None, source, PROVENANCE, title="Nodules")
+
+
+@pytest.fixture(scope="module")
+def report_on_both(source):
+    seg = encode_seg([Segment(BRAIN_LABEL, asymmetric_mask())], source, PROVENANCE, "Brain mask")
+    return encode_sr([OF_ALL, OF_SEGMENT], seg, source, PROVENANCE, title="Nodules")
+
+
+def read_again(report, folder):
+    """The report as highdicom reads it from disk."""
+    save_dicom(report, folder / "sr.dcm")
+    return highdicom.sr.srread(folder / "sr.dcm")
+
+
+def test_a_report_without_a_segmentation_is_read_by_highdicom(report_without_segments, tmp_path):
+    document = read_again(report_without_segments, tmp_path)
+
+    (group,) = document.content.get_image_measurement_groups()
+    (count,) = group.get_measurements()
+    assert (count.name.value, count.value, count.unit.value) == ("246206008", 0, "1")
+    (answer,) = group.get_qualitative_evaluations()
+    assert (answer.name.value, answer.value.value) == ("27925004", "272519000")
+
+
+def test_a_report_without_a_segmentation_refers_to_the_images_alone(source, report_without_segments):
+    (study,) = report_without_segments.CurrentRequestedProcedureEvidenceSequence
+
+    (series,) = study.ReferencedSeriesSequence
+    assert series.SeriesInstanceUID == source.series.uid
+    assert items(report_without_segments, "Referenced Segment") == []
+
+
+def test_what_holds_for_all_stands_beside_what_holds_for_a_segment(report_on_both, tmp_path):
+    content = read_again(report_on_both, tmp_path).content
+
+    assert len(content.get_image_measurement_groups()) == 1
+    assert len(content.get_volumetric_roi_measurement_groups()) == 1
+    assert [item.TextValue for item in items(report_on_both, "Comment")] == ["No nodule was found.", RESEARCH_USE]
+
+
+def test_the_same_finding_is_tracked_under_one_uid(source, report_without_segments):
+    again = encode_sr([OF_ALL], None, source, PROVENANCE, title="Nodules")
+
+    (one,), (other,) = (items(report, "Tracking Unique Identifier") for report in (report_without_segments, again))
+    assert one.UID == other.UID
+
+
+def group_of_segment(report, folder):
+    (group,) = read_again(report, folder).content.get_volumetric_roi_measurement_groups()
+    return group
+
+
+def test_a_measurement_says_which_value_of_many_it_is(report_on_both, tmp_path):
+    length, density, height = group_of_segment(report_on_both, tmp_path).get_measurements()
+
+    assert density.derivation == codes.SCT.Mean
+    assert (length.derivation, height.derivation) == (None, None)
+    assert (height.method, length.method) == (codes.DCM.DiameterBasedMethod, None)
+
+
+def test_a_measurement_has_a_site_of_its_own(report_on_both, tmp_path):
+    _, density, height = group_of_segment(report_on_both, tmp_path).get_measurements()
+
+    (site,) = height.finding_sites
+    assert (site.value, site.topographical_modifier) == (codes.SCT.L4Vertebra, codes.SCT.Anterior)
+    assert density.finding_sites == []
+
+
+def test_a_finding_says_its_side(report_on_both, tmp_path):
+    (site,) = group_of_segment(report_on_both, tmp_path).finding_sites
+
+    assert (site.value, site.laterality, site.topographical_modifier) == (codes.SCT.Lung, codes.SCT.Left, None)
+
+
+def test_a_length_has_the_line_it_was_measured_on(source, report_on_both):
+    length, line = items(report_on_both, "Long axis")
+
+    assert (length.ValueType, line.ValueType, line.GraphicType) == ("NUM", "SCOORD3D", "POLYLINE")
+    np.testing.assert_allclose(np.reshape(line.GraphicData, (2, 3)), LINE_MM)
+    assert line.ReferencedFrameOfReferenceUID == source.volume.frame_of_reference_uid
+
+
+def test_a_centre_without_a_segmentation_is_in_the_space_of_the_source(source):
+    finding = Finding(None, (), centre_mm=(1.0, 2.0, 3.0), label="Place", finding_type=NODULE)
+
+    report = encode_sr([finding], None, source, PROVENANCE, title="Nodules")
+
+    (centre,) = items(report, "Center of Mass")
+    assert centre.ReferencedFrameOfReferenceUID == source.volume.frame_of_reference_uid
+
+
+def test_without_a_frame_of_reference_segmentation_and_report_share_one(tmp_path):
+    folder = write_series(tmp_path / "series", edit=lambda header, _number: header.pop("FrameOfReferenceUID", None))
+    source = source_of(folder)
+    seg = encode_seg([Segment(BRAIN_LABEL, asymmetric_mask())], source, PROVENANCE, "Brain mask")
+    finding = Finding(1, (Quantity(codes.SCT.LongAxis, 5.4, MILLIMETRE, line_mm=LINE_MM),), centre_mm=(1.0, 2.0, 3.0))
+
+    report = encode_sr([finding], seg, source, PROVENANCE, title="Nodules")
+
+    (centre,), (_, line) = items(report, "Center of Mass"), items(report, "Long axis")
+    assert centre.ReferencedFrameOfReferenceUID == seg.FrameOfReferenceUID
+    assert line.ReferencedFrameOfReferenceUID == seg.FrameOfReferenceUID

@@ -4,7 +4,7 @@ import pytest
 from scipy import ndimage
 
 from imaging.resample import model_geometry, resample
-from imaging.restore_mask import restore_mask
+from imaging.restore_mask import restore_mask, restore_probability
 from tests.phantoms import TURNS, oblique_affine, turned, voxel_centres_mm
 
 SHAPE = (20, 50, 41)
@@ -105,3 +105,41 @@ def test_looking_only_about_the_object_changes_no_voxel(spacing_mm, order, signs
 
 def test_a_network_that_finds_nothing_gives_an_empty_mask():
     assert not restore_mask(logits().with_array(np.full(logits().shape, -9, np.float32)), source()).array.any()
+
+
+def test_the_probability_on_the_source_is_that_of_the_network():
+    found = restore_probability(logits(0.5), source())
+
+    assert found.shape == SHAPE
+    assert found.affine == pytest.approx(AFFINE)
+    assert found.array.dtype == np.float32
+    expected = 1 / (1 + np.exp(0.5 * distance_mm(found)))
+    assert (
+        np.abs(found.array - expected)[2:-2, 3:-3, 3:-3].max() < 0.08
+    )  # interpolated over 2 mm, smoothed along slices
+    assert 0 <= found.array.min() < 0.01
+    assert 0.98 < found.array.max() <= 1
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize("spacing_mm", [(2.5, 0.9, 1.2), (5.0, 1.0, 1.0)])
+def test_the_mask_is_where_the_probability_exceeds_the_threshold(spacing_mm, threshold, rng):
+    image = source(oblique_affine(spacing_mm=spacing_mm))
+    grid = model_geometry(image, 2.0, 8, 128)
+    spots = ndimage.gaussian_filter(rng.normal(size=grid.shape), 2.0) * 40 - 3
+    seen = highdicom.Volume(spots.astype(np.float32), grid.affine, "PATIENT")
+
+    mask = restore_mask(seen, image, threshold=threshold).array
+
+    assert 0 < mask.mean() < 0.6
+    assert (mask == (restore_probability(seen, image).array > threshold)).all()
+
+
+def test_where_the_network_did_not_look_the_probability_is_zero():
+    grid = model_geometry(source(), 2.0, 8, 8)  # 16 mm in the middle
+    everything = highdicom.Volume(np.full(grid.shape, 50.0, np.float32), grid.affine, "PATIENT")
+
+    probability = restore_probability(everything, source()).array
+
+    assert ((probability > 0.5) == restore_mask(everything, source()).array).all()
+    assert np.isin(probability, (0, 1)).all()

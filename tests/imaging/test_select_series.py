@@ -1,11 +1,12 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from imaging import select_series as module
 from imaging.evidence import Evidence
-from imaging.image_kind import Weighting
+from imaging.image_kind import Kernel, Weighting
 from imaging.outcome import NothingEligibleError
 from imaging.select_series import SeriesRule, judge_study, select_series
 from imaging.study import Study
@@ -205,3 +206,49 @@ def test_evidence_against_that_outweighs_the_rest_is_refused(monkeypatch):
 
 def test_scores_are_finite_for_the_series_that_are_taken():
     assert np.isfinite(judge(head(), RULE).score)
+
+
+CHEST = SeriesRule(title="chest CT", modality="CT", weighting=Weighting.CT, kernel=Kernel.SHARP)
+
+
+def chest(name, slice_mm, **attributes):
+    headers = slice_headers((8, 40, 44), oblique_affine(spacing_mm=(slice_mm, 0.7, 0.8)), name=name)
+    for header in headers:
+        header.Modality, header.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
+        for keyword, value in attributes.items():
+            setattr(header, keyword, value)
+    return series_of(headers)
+
+
+def test_of_two_equally_thin_series_the_one_with_the_wanted_kernel_is_taken_and_said():
+    soft = chest("soft", 1.25, SeriesNumber=2, ConvolutionKernel="STANDARD")
+    sharp = chest("sharp", 1.25, SeriesNumber=5, ConvolutionKernel="LUNG")
+
+    selection = select_series(study(soft, sharp), CHEST)
+
+    assert selection.stack.series is sharp
+    assert not selection.tie
+    assert "sharp reconstruction kernel" in selection.summary()
+
+
+def test_thin_slices_of_another_kernel_go_before_thick_ones_of_the_wanted_kernel():
+    soft = chest("soft", 1.25, SeriesNumber=5, ConvolutionKernel="B30f")
+    sharp = chest("sharp", 2.5, SeriesNumber=2, ConvolutionKernel="B70f")
+
+    assert select_series(study(soft, sharp), CHEST).stack.series is soft
+
+
+def test_a_kernel_that_is_not_stated_refuses_no_series():
+    assert judge(chest("unstated", 1.25), CHEST).eligible
+
+
+def test_where_the_rule_wants_it_the_lower_of_two_equally_good_series_is_taken():
+    def at(name, z_mm, number):
+        affine = oblique_affine(spacing_mm=(5.0, 1.0, 1.2))
+        affine[2, 3] += z_mm
+        return series_of(slice_headers((7, 110, 120), affine, name=name, SeriesNumber=number))
+
+    upper, lower = at("upper", 100, 2), at("lower", -100, 8)
+
+    assert select_series(study(upper, lower), RULE).stack.series is upper  # the first by number
+    assert select_series(study(upper, lower), replace(RULE, lowest_first=True)).stack.series is lower

@@ -1,0 +1,143 @@
+"""Measure the spine app on the CPU, process start to exit: one network and the ensemble, by stage.
+
+    python benchmarks/spine.py --models models [--study DICOM_FOLDER]
+
+README.md says what is measured and how to read it.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from report_costs import COSTS, median_stages, table
+from skull_strip import ROOT, Contender, alternate, path_of, pin, versions
+
+AIMS = {"one network": 20.0, "ensemble": 45.0}
+"""CPU seconds."""
+MEMORY_AIM_MIB = 3 * 1024
+COMMAND = ("-m", "cli.main", "exec", "spine", "--backend", "openvino", "-i", "{study}", "-o", "{out}", "-m", "{models}")
+WRITE = """
+import pathlib, sys
+from dataclasses import replace
+from imaging.write_lumbar_sample import SAGITTAL_T2W, write_lumbar_study
+folder = pathlib.Path(sys.argv[1])
+write_lumbar_study(folder / "sample")
+typical = replace(SAGITTAL_T2W, shape=(16, 384, 384), spacing_mm=(4.4, 0.78125, 0.78125))
+write_lumbar_study(folder / "typical", series=(typical,))
+"""
+STUDIES = {
+    "sample": "the embedded sample: five series, of which 15 x 320 x 320 of 4.4 x 0.94 x 0.94 mm is taken",
+    "typical": "one series, 16 x 384 x 384 of 4.4 x 0.78 x 0.78 mm",
+    "given": "the given study",
+}
+
+
+def first_member(models: Path, folder: Path) -> Path:
+    """Return a folder of models whose spine has the first network of the ensemble alone."""
+    shutil.copytree(models / "spine", folder / "spine", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    path = folder / "spine" / "metadata.json"
+    record = json.loads(path.read_text())
+    record["members"] = record["members"][:1]
+    path.write_text(json.dumps(record))
+    return folder
+
+
+def studies(options: argparse.Namespace, work: Path) -> dict[str, Path]:
+    """Return the studies to measure on."""
+    if options.study:
+        return {"given": options.study}
+    subprocess.run([sys.executable, "-c", WRITE, work], check=True, cwd=ROOT)
+    return {name: work / name for name in ("sample", "typical")}
+
+
+def contenders(study: Path, models: dict[str, Path], mirror: bool) -> list[Contender]:
+    """Return one network and the ensemble, bound to a study."""
+    threads = str(len(os.sched_getaffinity(0)))
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""}
+    more = ("--mirror",) if mirror else ()
+    found = []
+    for name, folder in models.items():
+        places = {"study": study, "out": "{out}", "models": folder}
+        command = (sys.executable, *(part.format(**places) for part in COMMAND), *more)
+        found.append(Contender(name, Path(sys.executable), command, environment))
+    return found
+
+
+def summary_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return median costs, and the CPU seconds of each stage."""
+    costs = {cost: median(run[cost] for run in runs) for cost in COSTS}
+    return {**costs, "stages": median_stages([run["cpu_seconds"] for run in runs], [run["cpu_s"] for run in runs])}
+
+
+def markdown(study: str, summaries: dict[str, dict[str, Any]]) -> str:
+    """Return the tables of a study."""
+    names = tuple(summaries)
+    rows = [
+        (f"{label}, {unit}", *(f"{summaries[name][cost]:.{digits}f}" for name in names))
+        for cost, (label, unit, digits) in COSTS.items()
+    ]
+    aims = [f"{AIMS[name]:.0f} CPU s, {MEMORY_AIM_MIB} MiB" for name in names]
+    stages = dict.fromkeys(stage for name in names for stage in summaries[name]["stages"])
+    by_stage = [(stage, *(f"{summaries[name]['stages'].get(stage, 0.0):.2f}" for name in names)) for stage in stages]
+    parts = [
+        f"**{STUDIES[study]}**",
+        table(("whole process", *names), [*rows, ("aim, below", *aims)]),
+        table(("stage, CPU s", *names), by_stage),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def missed(summaries: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the aims that are not reached."""
+    return [
+        f"{name}: {found['cpu_s']:.1f} CPU s, {found['peak_mib']:.0f} MiB"
+        for name, found in summaries.items()
+        if found["cpu_s"] >= AIMS[name] or found["peak_mib"] >= MEMORY_AIM_MIB
+    ]
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--models", type=path_of, required=True, help="folder of models, as the app takes it")
+    add("--study", type=path_of, help="folder of a lumbar study (default: the embedded sample and a typical series)")
+    add("--mirror", action="store_true", help="with test-time augmentation")
+    add("--repeat", type=int, default=3, help="measured runs of each (%(default)s), after one that is not")
+    add("--cpus", type=int, default=2, help="CPUs and threads (%(default)s)")
+    add("--output", type=Path, default=Path("report.json"), help="report (%(default)s), and a .md beside it")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Measure, report, and say which aims are missed."""
+    options = parse()
+    pin(options.cpus)
+    with tempfile.TemporaryDirectory(prefix="spine_") as folder:
+        work = Path(folder)
+        models = {"one network": first_member(options.models, work / "one"), "ensemble": options.models}
+        runs = {
+            name: alternate(contenders(study, models, options.mirror), options.repeat, work)
+            for name, study in studies(options, work).items()
+        }
+    found = {
+        study: {name: summary_of([run for run in of_study if run["name"] == name]) for name in models}
+        for study, of_study in runs.items()
+    }
+    report = {"versions": versions(Path(sys.executable)), "summary": found, "runs": runs}
+    options.output.write_text(json.dumps(report, indent=2) + "\n")
+    text = "\n".join(markdown(study, summaries) for study, summaries in found.items())
+    options.output.with_suffix(".md").write_text(text)
+    print(text)
+    raise SystemExit("\n".join(line for summaries in found.values() for line in missed(summaries)) or 0)
+
+
+if __name__ == "__main__":
+    main()

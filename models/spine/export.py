@@ -1,0 +1,203 @@
+"""Turn the checkpoints of all folds into what the application loads: TorchScript weights, OpenVINO copies, metadata.
+
+    python -m models.spine.export --work DIR
+
+Writes into this folder, for every fold N: ``foldN.ts``, ``foldN.xml`` and ``foldN.bin``; and ``metadata.json``,
+``training_log.csv`` and ``training_curve.png``. All copies of the weights are float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+import torch
+from openvino import opset13 as ops
+
+from models.spine.train import RECIPE, build_network
+
+FOLDER = Path(__file__).parent
+EXAMPLE_SHAPE = (16, 128, 96)
+OTHER_SHAPE = (24, 112, 144)
+TOLERANCE = 1e-3
+"""Largest difference of a logit between TorchScript and OpenVINO on noise, where logits are of the order of 10."""
+INPUT = {
+    "orientation": "LFP",
+    "multiple": [8, 16, 16],
+    "maximum": [24, 400, 400],
+    "intensity": "z_score",
+}
+"""What holds beside the spacing: axis directions (highdicom's letters), sizes in voxels, grey values."""
+
+
+def export(work: Path, folder: Path, version: str) -> None:
+    """Write the models of all folds below a folder."""
+    recipe = tomllib.loads(RECIPE.read_text())
+    members, trained = [], []
+    for fold in range(len(recipe["folds"]["held_out"])):
+        state = torch.load(work / f"fold{fold}" / "checkpoint.pt", weights_only=True, map_location="cpu")
+        members.append(export_fold(state, recipe, folder, f"fold{fold}"))
+        trained.append({**state["at"], "seconds": round(state["at"]["seconds"])})
+    record = describe(recipe, members, trained, version)
+    (folder / "metadata.json").write_text(json.dumps(record, indent=2) + "\n")
+    join_logs(work, len(members), folder / "training_log.csv")
+    plot_curves(folder / "training_log.csv", folder / "training_curve.png")
+
+
+def export_fold(state: dict[str, Any], recipe: dict[str, Any], folder: Path, stem: str) -> dict[str, Any]:
+    """Write one network twice and return its entry in the metadata."""
+    network = build_network(recipe["network"])
+    network.load_state_dict(state["average"])
+    network.eval()
+    script = folder / f"{stem}.ts"
+    example = torch.rand(1, 1, *EXAMPLE_SHAPE)
+    with torch.inference_mode():
+        torch.jit.trace(network, example).save(str(script))
+    frozen = torch.jit.freeze(torch.jit.load(str(script)).eval())
+    copy = openvino.convert_model(frozen, example_input=example)
+    copy.reshape([1, 1, -1, -1, -1])
+    average_exactly(copy)
+    openvino.save_model(copy, folder / f"{stem}.xml", compress_to_fp16=False)
+    compare(folder, stem)
+    digest = sha256(script)
+    return {
+        "weights": {"file": script.name, "sha256": digest},
+        "openvino": {
+            "file": f"{stem}.xml",
+            "made_from_sha256": digest,
+            "sha256": {name: sha256(folder / name) for name in (f"{stem}.xml", f"{stem}.bin")},
+        },
+    }
+
+
+def average_exactly(model: openvino.Model) -> None:
+    """Replace instance normalisation by operations that lose no digits.
+
+    OpenVINO averages a million float32 values in one go there, which moves logits by hundredths. Averaged along one
+    axis after the other, with a reshape between that keeps them apart, they agree with those of torch.
+    """
+    for operation in model.get_ops():
+        if operation.get_type_name() != "MVN":
+            continue
+        image, epsilon = operation.input_value(0), np.float32(operation.get_attributes()["eps"])
+        centred = ops.subtract(image, _mean_of(image, image))
+        variance = _mean_of(ops.multiply(centred, centred).output(0), image)
+        result = ops.divide(centred, ops.sqrt(ops.add(variance, ops.constant(epsilon))))
+        for reader in operation.output(0).get_target_inputs():
+            reader.replace_source_output(result.output(0))
+    model.validate_nodes_and_infer_types()
+
+
+def _mean_of(values: openvino.Output, image: openvino.Output) -> openvino.Node:
+    """Return the mean of each channel, (1, channels, 1, 1, 1)."""
+    shape = ops.shape_of(image)
+    channels = ops.gather(shape, _integers(1), ops.constant(np.int64(0)))
+    for axis in (4, 3, 2):
+        size = ops.gather(shape, _integers(axis), ops.constant(np.int64(0)))
+        rows = ops.reshape(values, ops.concat([channels, _integers(-1), size], 0), special_zero=False)
+        values = ops.reduce_mean(rows, _integers(2), keep_dims=True)
+    return ops.reshape(values, ops.concat([_integers(1), channels, _integers(1, 1, 1)], 0), special_zero=False)
+
+
+def _integers(*numbers: int) -> openvino.Node:
+    return ops.constant(np.array(numbers, np.int64))
+
+
+def compare(folder: Path, stem: str) -> None:
+    """Raise ValueError when the two copies of the weights disagree on a grid they were not exported with."""
+    image = torch.rand(1, 1, *OTHER_SHAPE, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        reference = torch.jit.load(str(folder / f"{stem}.ts"))(image).numpy()
+    compiled = openvino.compile_model(folder / f"{stem}.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    difference = float(np.abs(compiled(image.numpy())[0] - reference).max())
+    if difference > TOLERANCE:
+        raise ValueError(
+            f"{stem}: OpenVINO and TorchScript differ by {difference:.4f}, at most {TOLERANCE} is tolerated"
+        )
+
+
+def describe(
+    recipe: dict[str, Any], members: list[dict[str, Any]], trained: list[dict[str, Any]], version: str
+) -> dict[str, Any]:
+    """Return the metadata: hashes, the contract of input and output, and where the weights come from."""
+    return {
+        "name": "spine",
+        "version": version,
+        "members": members,
+        "ensemble": "mean_probability",
+        "input": {"spacing_mm": recipe["grid"]["spacing_mm"], **INPUT},
+        "channels": ["body", "core"],
+        "threshold": 0.5,
+        "contract": {
+            "input": "float32 (1, 1, slice, row, column), rising to left, foot, posterior; the source image minus its "
+            "mean, divided by its standard deviation (both over the whole volume), resampled; 0 outside the image; "
+            "slices a multiple of 8, rows and columns of 16",
+            "output": "float32 (1, 2, slice, row, column): logits of body (marrow of the vertebral bodies down to L5) "
+            "and of core (what lies deeper than 4 mm below the edge of its body in the sagittal plane)",
+        },
+        "network": recipe["network"],
+        "trained": trained,
+    }
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def join_logs(work: Path, folds: int, path: Path) -> None:
+    """Write the logs of all folds as one table with a column for the fold."""
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        for fold in range(folds):
+            with (work / f"fold{fold}" / "log.csv").open(newline="") as log:
+                head, *body = csv.reader(log)
+            if fold == 0:
+                rows.writerow(["fold", *head])
+            rows.writerows([fold, *row] for row in body)
+
+
+def plot_curves(log: Path, path: Path) -> None:
+    """Draw loss and held-out Dice of every fold over the time of training."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with log.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5))
+    for fold in sorted({row["fold"] for row in rows}):
+        own = [row for row in rows if row["fold"] == fold]
+        looked = [row for row in own if row["held_out_dice"]]
+        left.plot(
+            [float(row["seconds"]) / 60 for row in own], [float(row["loss"]) for row in own], label=f"fold {fold}"
+        )
+        right.plot([float(row["seconds"]) / 60 for row in looked], [float(row["held_out_dice"]) for row in looked])
+    left.set(xlabel="minutes of training", ylabel="loss")
+    left.legend()
+    right.set(xlabel="minutes of training", ylabel="Dice, held-out T2w scans", ylim=(0.5, 1.0))
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
+def main() -> None:
+    """Parse the command line and export."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoints")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="folder to write")
+    parser.add_argument("--version", default="0.1.0")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    export(options.work, options.folder, options.version)
+
+
+if __name__ == "__main__":
+    main()

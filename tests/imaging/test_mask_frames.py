@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from imaging.mask_frames import on_slice, planes_of
+from imaging.region import Region, region_of
+from tests.series_samples import SHAPE, asymmetric_mask, source_of, write_series
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return source_of(write_series(tmp_path_factory.mktemp("series")))
+
+
+@pytest.fixture(scope="module")
+def source_without_slices(tmp_path_factory):
+    """Slices 2 and 3 are missing."""
+    folder = write_series(tmp_path_factory.mktemp("series"))
+    for number in (3, 4):
+        (folder / f"{number:04d}.dcm").unlink()
+    return source_of(folder, max_gap_mm=100)
+
+
+def test_a_region_shows_on_each_slice_what_its_mask_shows():
+    mask = asymmetric_mask()
+    region = region_of(mask)
+
+    assert region.mask.shape != SHAPE  # its last slice is empty
+    for number in range(SHAPE[0]):
+        np.testing.assert_array_equal(on_slice(region, number, SHAPE), on_slice(mask, number, SHAPE))
+
+
+def test_a_mask_on_the_volume_has_every_plane(source):
+    assert planes_of(np.zeros(SHAPE, bool), source) == tuple(range(SHAPE[0]))
+
+
+def test_an_empty_slice_within_a_region_is_no_plane_of_it(source):
+    mask = np.zeros(SHAPE, bool)
+    mask[1, 2, 3] = mask[4, 5, 6] = True
+
+    assert planes_of(region_of(mask), source) == (1, 4)
+
+
+def test_planes_are_counted_without_missing_slices(source_without_slices):
+    region = Region(np.ones((3, 1, 1), bool), (3, 0, 0))
+
+    planes = planes_of(region, source_without_slices)
+
+    assert [source_without_slices.planes[at].slice for at in planes] == [4, 5]
+    assert planes == (2, 3)
+
+
+@pytest.mark.parametrize(("slice_", "nearest"), [(2, 1), (3, 4)])
+def test_a_region_on_a_missing_slice_has_the_nearest_plane(source_without_slices, slice_, nearest):
+    (at,) = planes_of(Region(np.ones((1, 1, 1), bool), (slice_, 0, 0)), source_without_slices)
+
+    assert source_without_slices.planes[at].slice == nearest
