@@ -115,13 +115,15 @@ class Conclusion:
         if not self.ending.acquire(blocking=False):
             return
         handled = TerminatedError("Ended by a signal; no result was written.")
-        if self.stage and not earlier_results(self.stage.output):
-            self._leave_verdict(handled, int(handled.exit_code))
-        elif self.stage:
-            discard(self.stage)
-        sys.stderr.write(f"{self.app}: {handled}\n")
-        sys.stderr.flush()
-        os._exit(int(handled.exit_code))
+        try:
+            if self.stage and not earlier_results(self.stage.output):
+                self._leave_verdict(handled, int(handled.exit_code))
+            elif self.stage:
+                discard(self.stage)
+            sys.stderr.write(f"{self.app}: {handled}\n")
+            sys.stderr.flush()
+        finally:  # whoever read standard error may be gone, and the main thread waits for its turn to end
+            os._exit(int(handled.exit_code))
 
     def on_signal(self) -> None:
         """Have a thread wait for the host to end the run: the graph may be busy in C++."""

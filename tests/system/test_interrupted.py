@@ -50,6 +50,18 @@ def writes_series(output):
     return any(output.glob(".partial/stripped/*"))
 
 
+def test_a_run_ends_when_nobody_reads_its_messages_any_more(sample, models, tmp_path):
+    process = start("exec", "skull_strip", "-i", sample, "-o", tmp_path / "out", "-m", models)
+    deadline = time.monotonic() + 60
+    while not has_begun(tmp_path / "out") and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.stderr.close()
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(timeout=60) == 143
+    process.stdout.close()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 @pytest.mark.parametrize("ready", [has_begun, writes_series])
 def test_a_run_that_is_ended_by_a_signal_leaves_a_verdict_and_ends_in_143(sample, models, tmp_path, number, ready):
