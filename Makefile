@@ -22,7 +22,9 @@ demo: $(VENV)/ready
 	$(BIN)/monai-deploy exec skull_strip -i demo/head -o demo/skull_strip
 	$(BIN)/monai-deploy sample spine demo/spine_study
 	$(BIN)/monai-deploy exec spine -i demo/spine_study -o demo/spine
-	@ls demo/skull_strip demo/spine
+	$(BIN)/monai-deploy sample lung_nodule demo/chest
+	$(BIN)/monai-deploy exec lung_nodule -i demo/chest -o demo/lung_nodule
+	@ls demo/skull_strip demo/spine demo/lung_nodule
 
 test: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -n auto -m "not system"

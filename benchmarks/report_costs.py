@@ -36,6 +36,42 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
+def summary_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the median costs of one contender, and the CPU seconds of each stage."""
+    costs = {cost: median(run[cost] for run in runs) for cost in COSTS}
+    return {**costs, "stages": median_stages([run["cpu_seconds"] for run in runs], [run["cpu_s"] for run in runs])}
+
+
+def app_tables(title: str, summaries: dict[str, dict[str, Any]], aims: dict[str, tuple[float, float]]) -> str:
+    """Return the tables of an app on a study: whole process and stages of each contender.
+
+    aims  CPU seconds and MiB that each contender should stay below
+    """
+    names = tuple(summaries)
+    rows = [
+        (f"{label}, {unit}", *(f"{summaries[name][cost]:.{digits}f}" for name in names))
+        for cost, (label, unit, digits) in COSTS.items()
+    ]
+    below = [f"{aims[name][0]:.0f} CPU s, {aims[name][1]:.0f} MiB" for name in names]
+    stages = dict.fromkeys(stage for name in names for stage in summaries[name]["stages"])
+    by_stage = [(stage, *(f"{summaries[name]['stages'].get(stage, 0.0):.2f}" for name in names)) for stage in stages]
+    parts = [
+        f"**{title}**",
+        table(("whole process", *names), [*rows, ("aim, below", *below)]),
+        table(("stage, CPU s", *names), by_stage),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def missed(summaries: dict[str, dict[str, Any]], aims: dict[str, tuple[float, float]]) -> list[str]:
+    """Return the aims that are not reached."""
+    return [
+        f"{name}: {found['cpu_s']:.1f} CPU s, {found['peak_mib']:.0f} MiB"
+        for name, found in summaries.items()
+        if found["cpu_s"] >= aims[name][0] or found["peak_mib"] >= aims[name][1]
+    ]
+
+
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [head, ("---", *["---:"] * (len(head) - 1)), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

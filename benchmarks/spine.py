@@ -13,15 +13,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
-from typing import Any
 
-from report_costs import COSTS, median_stages, table
+from report_costs import app_tables, missed, summary_of
 from skull_strip import ROOT, Contender, alternate, path_of, pin, versions
 
-AIMS = {"one network": 20.0, "ensemble": 45.0}
-"""CPU seconds."""
-MEMORY_AIM_MIB = 3 * 1024
+AIMS = {"one network": (20.0, 3072.0), "ensemble": (45.0, 3072.0)}
+"""CPU seconds and MiB."""
 COMMAND = ("-m", "cli.main", "exec", "spine", "--backend", "openvino", "-i", "{study}", "-o", "{out}", "-m", "{models}")
 WRITE = """
 import pathlib, sys
@@ -70,39 +67,6 @@ def contenders(study: Path, models: dict[str, Path], mirror: bool) -> list[Conte
     return found
 
 
-def summary_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return median costs, and the CPU seconds of each stage."""
-    costs = {cost: median(run[cost] for run in runs) for cost in COSTS}
-    return {**costs, "stages": median_stages([run["cpu_seconds"] for run in runs], [run["cpu_s"] for run in runs])}
-
-
-def markdown(study: str, summaries: dict[str, dict[str, Any]]) -> str:
-    """Return the tables of a study."""
-    names = tuple(summaries)
-    rows = [
-        (f"{label}, {unit}", *(f"{summaries[name][cost]:.{digits}f}" for name in names))
-        for cost, (label, unit, digits) in COSTS.items()
-    ]
-    aims = [f"{AIMS[name]:.0f} CPU s, {MEMORY_AIM_MIB} MiB" for name in names]
-    stages = dict.fromkeys(stage for name in names for stage in summaries[name]["stages"])
-    by_stage = [(stage, *(f"{summaries[name]['stages'].get(stage, 0.0):.2f}" for name in names)) for stage in stages]
-    parts = [
-        f"**{STUDIES[study]}**",
-        table(("whole process", *names), [*rows, ("aim, below", *aims)]),
-        table(("stage, CPU s", *names), by_stage),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def missed(summaries: dict[str, dict[str, Any]]) -> list[str]:
-    """Return the aims that are not reached."""
-    return [
-        f"{name}: {found['cpu_s']:.1f} CPU s, {found['peak_mib']:.0f} MiB"
-        for name, found in summaries.items()
-        if found["cpu_s"] >= AIMS[name] or found["peak_mib"] >= MEMORY_AIM_MIB
-    ]
-
-
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -133,10 +97,10 @@ def main() -> None:
     }
     report = {"versions": versions(Path(sys.executable)), "summary": found, "runs": runs}
     options.output.write_text(json.dumps(report, indent=2) + "\n")
-    text = "\n".join(markdown(study, summaries) for study, summaries in found.items())
+    text = "\n".join(app_tables(STUDIES[study], summaries, AIMS) for study, summaries in found.items())
     options.output.with_suffix(".md").write_text(text)
     print(text)
-    raise SystemExit("\n".join(line for summaries in found.values() for line in missed(summaries)) or 0)
+    raise SystemExit("\n".join(line for summaries in found.values() for line in missed(summaries, AIMS)) or 0)
 
 
 if __name__ == "__main__":

@@ -93,8 +93,8 @@ def summary(record: RunRecord, files: int, output: Path, seconds: float) -> str:
     """Return one line: what was taken, what was found, what was written, how long it took."""
     flags = "".join(f" Note: {note}." for note in record.notes)
     return (
-        f"{record.headline}.{flags} {files} files written to {output} in {seconds:.1f} s "
-        f"on {record.device}. {RESEARCH_USE}\n"
+        f"{record.headline}.{flags} {files} files written to {output} in {seconds:.1f} s"
+        f"{f' on {record.device}' if record.device else ''}. {RESEARCH_USE}\n"
     )
 
 

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from imaging.write_chest_sample import write_chest_study
 from imaging.write_lumbar_sample import write_lumbar_study
 from imaging.write_sample import write_head_study
 
 SAMPLES: dict[str, tuple[str, Callable[[Path], Path]]] = {
+    "lung_nodule": ("chest CT study", write_chest_study),
     "skull_strip": ("T1w head study", write_head_study),
     "spine": ("lumbar MR study", write_lumbar_study),
 }

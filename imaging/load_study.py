@@ -34,7 +34,7 @@ class Findings:
     first_by_uid: dict[str, Instance] = field(default_factory=dict)
     contents_by_uid: dict[str, set[bytes]] = field(default_factory=dict)  # only of UIDs that came twice
     not_dicom: int = 0
-    not_image: int = 0
+    others: list[Path] = field(default_factory=list)  # instances that hold no image
     unreadable: int = 0
     denied: int = 0
 
@@ -63,7 +63,7 @@ class Findings:
     def study(self) -> Study:
         """Return the series in the order of their UIDs, with the counts."""
         series = tuple(Series(tuple(found)) for _, found in sorted(self.by_series.items()))
-        return Study(series, self.not_dicom, self.not_image, self.unreadable, self.denied)
+        return Study(series, self.not_dicom, len(self.others), self.unreadable, self.denied, others=tuple(self.others))
 
 
 def load_study(folder: Path) -> Study:
@@ -90,7 +90,7 @@ def _look_at(path: Path, findings: Findings, shared: Shared) -> None:
     try:
         image = find_image(path, shared)
         if image is None:
-            findings.not_image += 1
+            findings.others.append(path)
         else:
             findings.add(image)
     except NotDicomError:

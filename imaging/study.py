@@ -168,6 +168,7 @@ class Study:
     not_image: int  # DICOM instances without pixels: reports, presentation states, DICOMDIR
     unreadable: int  # files that begin like DICOM and cannot be parsed, and what may not be opened
     denied: int = 0  # files and folders among the unreadable that may not be opened
+    others: tuple[Path, ...] = ()  # files without an image, reports and segmentations among them
 
     @property
     def patients(self) -> int:

@@ -292,9 +292,10 @@ def verdict_of(found: dict[str, Any]) -> str:
     row = found["published_grid"]["T2w"]
     share = row["found"] / row["bodies"]
     reached = row["dice_mean"] >= AIM_DICE and share >= AIM_FOUND and row["false"] == 0
+    false = "1 false body" if row["false"] == 1 else f"{row['false']} false bodies"
     return (
         f"T2w scans on the published grid: mean Dice {row['dice_mean']:.3f} (aim {AIM_DICE}), {share:.1%} of the "
-        f"bodies found (aim {AIM_FOUND:.0%}), {row['false']} false {'body' if row['false'] == 1 else 'bodies'} (aim 0). "
+        f"bodies found (aim {AIM_FOUND:.0%}), {false} (aim 0). "
         f"**The aims are {'reached' if reached else 'not reached'}.**\n"
     )
 

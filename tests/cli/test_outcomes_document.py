@@ -45,10 +45,11 @@ def test_each_reason_has_its_outcome():
 
 def test_reasons_are_raised_with_the_outcome_they_are_listed_with():
     listed = {row[0]: row[1] for row in table("reason")}
-    sources = "\n".join(path.read_text() for folder in ("imaging", "operators", "cli") for path in _modules(folder))
+    sources = [path.read_text() for folder in ("imaging", "operators", "cli") for path in _modules(folder)]
     kinds = {cls.__name__: str(cls.outcome) for cls in ENDS.values()}
 
-    raised = re.findall(r"(\w+Error)\((?:(?!\w+Error\().)*?Reason\.(\w+)", sources, re.DOTALL)
+    pattern = re.compile(r"(\w+Error)\((?:(?!\w+Error\().)*?Reason\.(\w+)", re.DOTALL)
+    raised = [pair for source in sources for pair in pattern.findall(source)]
 
     wrong = {(kind, name) for kind, name in raised if kind in kinds and listed[Reason[name]] != kinds[kind]}
     assert raised

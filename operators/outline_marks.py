@@ -1,0 +1,68 @@
+"""Operator: marks and source image -> the marks with an outline each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from monai.deploy.core import OperatorSpec
+
+from imaging.distinct_regions import distinct_regions
+from imaging.ensemble import mean_logits
+from imaging.mark import Mark, Origin
+from imaging.model_package import ModelPackage
+from imaging.nodule_crop import CropInput, outline_crop, outline_region
+from imaging.sliding_window import Predict
+from imaging.to_volume import SourceImage
+from operators.networks import choose_predictor
+from operators.step import Step
+
+
+class OutlineMarks(Step):
+    """An outline that came with a mark is kept; a point is outlined by a network that starts there.
+
+    Marks of one object become one; a mark at which there is nothing to outline is left out, and said.
+    """
+
+    def __init__(
+        self, fragment: Any, *args: Any, model: ModelPackage, crop: CropInput, backend: str = "auto", **kwargs: Any
+    ) -> None:
+        self.model = model
+        self.crop = crop
+        self.backend = backend
+        super().__init__(fragment, *args, **kwargs)
+
+    def setup(self, spec: OperatorSpec) -> None:
+        spec.input("marks")
+        spec.input("source")
+        spec.output("marks")
+
+    def step(self, op_input: Any, op_output: Any) -> None:
+        marks, source = op_input.receive("marks"), op_input.receive("source")
+        outlined = self._outlined(marks, source)
+        lost = [number for number, mark in enumerate(outlined, start=1) if mark.region is None]
+        if lost and any(outlined[number - 1].origin is not Origin.COMPUTER for number in lost):
+            self.record.notes.append(
+                f"No nodule could be outlined at {len(lost)} of {len(marks)} marks: {', '.join(map(str, lost))}"
+            )
+        found = [mark for mark in outlined if mark.region is not None]
+        regions = distinct_regions([mark.region for mark in found if mark.region is not None])
+        kept = (replace(mark, region=region) for mark, region in zip(found, regions, strict=True) if region is not None)
+        op_output.emit(tuple(kept), "marks")
+
+    def _outlined(self, marks: Sequence[Mark], source: SourceImage) -> list[Mark]:
+        if all(mark.region is not None for mark in marks):
+            return list(marks)
+        networks = [choose_predictor(self.model.name, member, self.backend) for member in self.model.members]
+        self.record.device = networks[0][1]
+        return [self._with_region(mark, source, [predict for predict, _ in networks]) for mark in marks]
+
+    def _with_region(self, mark: Mark, source: SourceImage, networks: Sequence[Predict]) -> Mark:
+        if mark.region is not None:
+            return mark
+        box = outline_crop(source.volume, mark.centre_mm, self.crop)
+        logits = box.with_array(mean_logits([predict(box.array)[0] for predict in networks]))
+        return replace(
+            mark, region=outline_region(logits, source.volume, mark.centre_mm, threshold=self.model.threshold)
+        )
