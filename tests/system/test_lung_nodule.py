@@ -173,7 +173,7 @@ def test_without_any_nodule_there_is_a_report_that_says_so_and_no_segmentation(n
     assert "No nodule" in no_nodule.stdout
     said = output_of(tool("dciodvfy"), no_nodule.output / "sr.dcm")
     assert [line for line in said.splitlines() if "Error" in line] == []
-    assert "no nodule was found" in output_of(tool("dsrdump"), no_nodule.output / "sr.dcm")
+    assert "no nodule was found" in output_of(tool("dsrdump"), "+Pl", no_nodule.output / "sr.dcm")
 
 
 def test_a_point_outside_the_ct_is_refused(sample, models, tmp_path):
