@@ -18,12 +18,12 @@ for app in "${apps[@]}"; do
   fi
   stage="build/$app"
   rm -rf "$stage"
-  mkdir -p "$stage/app" "$stage/models/$app"
+  mkdir -p "$stage/app" "$stage/models"
   cp "apps/$app/app.py" "apps/$app/__main__.py" "$stage/app/"
   for package in cli imaging operators; do
     (shopt -s nullglob; mkdir "$stage/app/$package"; cp "$package"/*.py "$stage/app/$package/")
   done
-  cp "models/$app/metadata.json" "models/$app/card.md" "$stage/models/$app/"
-  for file in "models/$app"/model.*; do cp "$file" "$stage/models/$app/"; done
+  (cd models && find "$app" -type f \( -name metadata.json -o -name card.md -o -name '*.ts' -o -name '*.xml' -o -name '*.bin' \) \
+    -exec cp --parents {} "$OLDPWD/$stage/models/" \;)
   echo "staged $stage"
 done

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from imaging.model_package import METADATA, load_model_package
 from tests.system.command import ROOT, environment
 
 pytestmark = pytest.mark.system
@@ -13,15 +14,15 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture(scope="module")
 def staged(tmp_path_factory):
-    """The staged application, moved away from the repository."""
+    """A staged application, moved away from the repository; the others are staged beside it."""
     copy = tmp_path_factory.mktemp("repository") / "suite"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "build")
     shutil.copytree(ROOT, copy, ignore=ignored)
-    subprocess.run([copy / "build_maps.sh", "skull_strip"], check=True, capture_output=True)
-    away = tmp_path_factory.mktemp("container") / "skull_strip"
-    shutil.move(copy / "build" / "skull_strip", away)
+    subprocess.run([copy / "build_maps.sh"], check=True, capture_output=True)
+    away = tmp_path_factory.mktemp("container") / "build"
+    shutil.move(copy / "build", away)
     shutil.rmtree(copy)
-    return away
+    return away / "skull_strip"
 
 
 def test_the_staged_folder_runs_by_itself(staged, small, tmp_path):
@@ -32,6 +33,17 @@ def test_the_staged_folder_runs_by_itself(staged, small, tmp_path):
 
     assert ended.returncode == 0, ended.stderr
     assert (out / "seg.dcm").exists()
+
+
+@pytest.mark.parametrize("app", ["lung_nodule", "skull_strip", "spine"])
+def test_the_staged_models_are_whole(staged, app):
+    models = staged.parent / app / "models" / app
+    folders = [path.parent for path in models.rglob(METADATA)]
+
+    assert folders
+    assert (models / "card.md").exists()
+    for folder in folders:
+        assert all(member.torchscript.exists() for member in load_model_package(folder).members)
 
 
 def test_an_unknown_application_is_refused():
