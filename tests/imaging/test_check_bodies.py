@@ -9,6 +9,8 @@ from imaging.measure_bodies import measure_bodies
 from imaging.order_bodies import order_bodies
 from tests.lumbar_bodies import LUMBAR, arc, grid_around, labels_of
 
+pytestmark = pytest.mark.system  # slow: many voxels
+
 
 def checked(row, change=lambda labels: labels, signal=300.0):
     labels = change(labels_of(row, *grid_around(row, spacing_mm=(4.4, 1.2, 1.2))))

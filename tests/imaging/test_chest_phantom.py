@@ -16,6 +16,8 @@ from imaging.chest_phantom import (
 from imaging.write_chest_sample import ChestSeries, series_affine
 from tests.phantoms import oblique_affine, turned
 
+pytestmark = pytest.mark.system  # slow: many voxels
+
 SMALL = ChestSeries(
     number=3, description="", shape=(60, 80, 80), spacing_mm=(4.5, 4.0, 4.0), kernel="LUNG", noise_hu=0.0, edge_mm=4.0
 )

@@ -14,6 +14,8 @@ from imaging.outcome import OutputError
 from imaging.write_common import save_dicom
 from tests.series_samples import PLANES, PROVENANCE, SHAPE, source_of, write_series
 
+pytestmark = pytest.mark.system  # slow: many voxels
+
 TITLE = "Brain, probability"
 LESION_LABEL = SegmentLabel(
     label="Lesion", category=codes.SCT.MorphologicallyAbnormalStructure, property_type=codes.SCT.Lesion,

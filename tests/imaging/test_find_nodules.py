@@ -10,7 +10,7 @@ from imaging.lung_mask import LungMask
 from imaging.mark import Origin
 from tests.phantoms import turned, voxel_centres_mm
 
-pytestmark = pytest.mark.system  # slow: the numbers need many voxels
+pytestmark = pytest.mark.system  # slow: many voxels
 
 SPACING_MM = (2.0, 1.4, 1.5)
 EVERYTHING = OperatingPoint(min_score=0.0)

@@ -12,6 +12,8 @@ from imaging.measure_bodies import measure_bodies
 from imaging.order_bodies import order_bodies
 from tests.lumbar_bodies import LUMBAR, arc, grid_around, labels_of
 
+pytestmark = pytest.mark.system  # slow: many voxels
+
 UP = ("L5", "L4", "L3", "L2", "L1", "T12")
 
 

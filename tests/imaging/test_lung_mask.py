@@ -7,7 +7,7 @@ from imaging.lung_mask import SIDE_LABELS, Side, lung_mask
 from imaging.outcome import Reason, RefusedError
 from tests.phantoms import TURNS, turned, voxel_centres_mm
 
-pytestmark = pytest.mark.system  # slow: the numbers need many voxels
+pytestmark = pytest.mark.system  # slow: many voxels
 
 SHAPE = (60, 82, 80)
 RIGHT, LEFT = SIDE_LABELS[Side.RIGHT], SIDE_LABELS[Side.LEFT]

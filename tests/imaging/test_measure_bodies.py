@@ -10,7 +10,7 @@ from imaging.order_bodies import order_bodies
 from tests.lumbar_bodies import LUMBAR, arc, grid_around, labels_of, true_heights, true_space
 from tests.phantoms import TURNS, turned
 
-pytestmark = pytest.mark.system  # slow: the numbers need many voxels
+pytestmark = pytest.mark.system  # slow: many voxels
 
 WITHIN_MM = 1.0
 ROWS = {

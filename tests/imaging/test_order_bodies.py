@@ -10,6 +10,8 @@ from imaging.order_bodies import order_along_curve, order_bodies, tangents_of
 from tests.lumbar_bodies import LUMBAR, arc, grid_around, labels_of
 from tests.phantoms import TURNS, turned
 
+pytestmark = pytest.mark.system  # slow: many voxels
+
 LORDOTIC = np.array([body.centre_mm for body in LUMBAR])
 angles = st.floats(-30, 30)
 

@@ -16,7 +16,7 @@ from tests.mark_samples import SPACE, contour, outlines, structures
 from tests.nodule_samples import BALLS_MM, centre_mm, nodule, region, write_ct
 from tests.series_samples import PROVENANCE, source_of
 
-pytestmark = pytest.mark.system  # slow: the numbers need many voxels
+pytestmark = pytest.mark.system  # slow: many voxels
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from tests.mark_samples import contour, dice, outlines, structures
 from tests.nodule_samples import BALLS_MM, CT_SHAPE, CT_SPACING_MM, ball, centre_mm, write_ct
 from tests.series_samples import PLANES, source_of
 
-pytestmark = pytest.mark.system  # slow: the numbers need many voxels
+pytestmark = pytest.mark.system  # slow: many voxels
 
 
 def nodule(number, plane="axial", name="Nodule", kind="", **options):

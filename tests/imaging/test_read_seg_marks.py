@@ -15,6 +15,8 @@ from imaging.write_common import save_dicom
 from tests.nodule_samples import BALLS_MM, CT_SHAPE, ball, centre_mm, write_ct
 from tests.series_samples import PLANES, PROVENANCE, source_of
 
+pytestmark = pytest.mark.system  # slow: many voxels
+
 ALL = np.array([ball(number) for number in BALLS_MM])
 TYPES = {"nodule": codes.SCT.Nodule, "lung": codes.SCT.Lung, "tissue": codes.SCT.Tissue}
 

@@ -17,7 +17,7 @@ from tests.mark_samples import SPACE, dice, outlines
 from tests.nodule_samples import BALLS_MM, CT_SHAPE, CT_SPACING_MM, ball, centre_mm, nodule, write_ct
 from tests.series_samples import PROVENANCE, affine_of, source_of
 
-pytestmark = pytest.mark.system  # slow: the numbers need many voxels
+pytestmark = pytest.mark.system  # slow: many voxels
 
 PLANE = "oblique"
 

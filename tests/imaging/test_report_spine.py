@@ -11,6 +11,8 @@ from imaging.outcome import Reason, RefusedError
 from imaging.report_spine import disc_code, report_spine, segment_label
 from tests.lumbar_bodies import LUMBAR, grid_around, labels_of
 
+pytestmark = pytest.mark.system  # slow: many voxels
+
 
 def report_on(labels, lowest="auto"):
     bodies = order_bodies(labels)

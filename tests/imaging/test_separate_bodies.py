@@ -7,6 +7,8 @@ from imaging.separate_bodies import separate_bodies
 from tests.lumbar_bodies import GRID_SPACING_MM, LUMBAR, arc, grid_around, labels_of
 from tests.phantoms import TURNS, turned
 
+pytestmark = pytest.mark.system  # slow: many voxels
+
 ROW = tuple(arc(5, step_deg=6, concavity_mm=0.5))
 TIGHT = {"margin_mm": (6.0, 8.0, 8.0)}
 

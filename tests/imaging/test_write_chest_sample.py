@@ -12,6 +12,8 @@ from imaging.split_series import split_series
 from imaging.to_volume import to_volume
 from imaging.write_chest_sample import LUNG_CT, OTHERS, series_affine, series_hu, write_chest_study
 
+pytestmark = pytest.mark.system  # slow: many voxels
+
 SMALL = (
     replace(LUNG_CT, shape=(60, 80, 80), spacing_mm=(4.5, 4.0, 4.0)),
     replace(OTHERS[0], shape=(1, 54, 64), spacing_mm=(5.0, 5.0, 5.0)),

@@ -15,6 +15,8 @@ from imaging.write_lumbar_sample import (
     write_lumbar_study,
 )
 
+pytestmark = pytest.mark.system  # slow: many voxels
+
 RULE = SeriesRule(title="sagittal T2w", modality="MR", weighting=Weighting.T2W, plane=Plane.SAGITTAL, min_slices=7)
 
 

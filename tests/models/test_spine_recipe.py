@@ -16,6 +16,7 @@ pytest.importorskip("nibabel", reason="nibabel reads the training data: pip inst
 from imaging.model_package import sha256_of
 from models.spine import augment, evaluate, prepare
 
+pytestmark = pytest.mark.system  # slow: many voxels
 FOLDER = Path(prepare.__file__).parent
 SPACING_MM = (4.0, 1.0, 1.0)
 MULTIPLES = (8, 16, 16)
