@@ -1,6 +1,7 @@
 """The lung application with its own networks, on the embedded sample: three ways in, and what must be refused."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -199,3 +200,53 @@ def test_a_head_mr_is_nothing_to_work_on(models, tmp_path):
 
     assert ended.code == 3
     assert ended.files == set(VERDICT)
+
+
+SMALL = replace(LUNG_CT, shape=(90, 120, 120), spacing_mm=(3.0, 2.6, 2.6))
+"""The whole chest in few voxels."""
+
+
+def test_slices_of_5_mm_alone_are_nothing_to_work_on(models, tmp_path):
+    thick = replace(SMALL, shape=(54, 120, 120), spacing_mm=(5.0, 2.6, 2.6))
+    study = write_chest_study(tmp_path / "study", series=(thick,))
+
+    ended = execute(study, tmp_path / "out", models, app="lung_nodule")
+
+    assert ended.code == 3
+    assert "voxels of 5.0 mm, at most 3.0 allowed" in ended.stderr
+    assert ended.files == set(VERDICT)
+
+
+def test_a_missing_slice_is_refused(models, tmp_path):
+    study = write_chest_study(tmp_path / "study", series=(SMALL,))
+    sorted(path for path in study.rglob("*") if path.is_file())[40].unlink()
+
+    ended = execute(study, tmp_path / "out", models, app="lung_nodule")
+
+    assert ended.code == 4
+    assert ended.record["reason"] == "missing_slice"
+    assert ended.files == set(VERDICT)
+
+
+def test_a_ct_of_another_body_part_is_nothing_to_work_on(models, tmp_path):
+    study = write_chest_study(tmp_path / "study", series=(SMALL,))
+    for path in [path for path in study.rglob("*") if path.is_file()]:
+        image = dcmread(path)
+        image.BodyPartExamined = "ABDOMEN"
+        image.save_as(path)
+
+    ended = execute(study, tmp_path / "out", models, app="lung_nodule")
+
+    assert ended.code == 3
+    assert "body part ABDOMEN" in ended.stderr
+
+
+def test_fifty_points_end_in_results_or_are_named(models, tmp_path):
+    study = write_chest_study(tmp_path / "study", series=(SMALL,))
+    points = ";".join(f"{x},{y},{z}" for x in (-90, -60, 60, 80, 95) for y in (-20, 30) for z in (-40, -10, 20, 50, 70))
+
+    ended = execute(study, tmp_path / "out", models, f"--points={points}", app="lung_nodule")
+
+    assert ended.code == 0, ended.stderr
+    assert len(nodules_of(ended)) <= 50
+    assert "sr.dcm" in ended.files
