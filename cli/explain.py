@@ -14,6 +14,7 @@ from cli.find_app import find_app
 from imaging.outcome import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from imaging.app_card import AppCard
     from imaging.resolve_study import Resolved
     from imaging.study import Study
 
@@ -101,6 +102,8 @@ def _explain_choice(options: argparse.Namespace) -> int:
     if not hasattr(module, "CARD"):
         raise UsageError(f"explain needs an application of this suite; {options.app} has no CARD.")
     study = load_study(options.input)
+    if module.CARD.companions:
+        return _explain_together(study, module.CARD, as_json=options.json)
     verdicts = judge_study(study, module.CARD.rule)
     taken = verdicts[0].eligible
     if options.json:
@@ -116,3 +119,39 @@ def _explain_choice(options: argparse.Namespace) -> int:
             word = "TAKEN" if taken and place == 0 else "passed over" if verdict.eligible else "refused"
             sys.stdout.write(f"  {word:12} {verdict.score:6.2f}  {verdict.stack}: {'; '.join(verdict.reasons)}\n")
     return int(ExitCode.DONE if taken else ExitCode.NOTHING_ELIGIBLE)
+
+
+def _explain_together(study: Study, card: AppCard, *, as_json: bool) -> int:
+    """Print the verdicts under each rule of an application that needs several series, and what goes together."""
+    from imaging.explain_sequences import explain_sequences
+
+    found = explain_sequences(study, card.rule, card.companions)
+    needs = [rule.title for rule in (card.rule, *card.companions)]
+    if as_json:
+        facts = {
+            "needs": needs, "found": study.counts(), "together": found.together, "said": found.said,
+            "flags": list(found.flags), "series": list(found.rows),
+        }  # fmt: skip
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+    else:
+        sys.stdout.write(f"{card.name} needs {', '.join(needs)}. Found {study.counts()}.\n")
+        for title in needs:
+            sys.stdout.write(f"{title}\n")
+            sys.stdout.writelines(f"  {_line(row)}\n" for row in found.rows if row["sequence"] == title)
+        sys.stdout.write(f"{'TOGETHER' if found.together else 'REFUSED'}: {found.said}\n")
+        sys.stdout.writelines(f"  note: {flag}\n" for flag in found.flags)
+    return int(ExitCode.DONE if found.together else ExitCode.NOTHING_ELIGIBLE)
+
+
+def _line(row: dict[str, Any]) -> str:
+    word = "TAKEN" if row["taken"] else "passed over" if row["eligible"] else "refused"
+    fitted = "; the ADC is fitted to it" if row.get("fitted_from") else ""
+    return f"{word:12} {row['score']:6.2f}  {_named(row)}: {'; '.join(row['reasons'])}{fitted}"
+
+
+def _named(row: dict[str, Any]) -> str:
+    """Return what a stack is called, as everywhere: number, modality, slices, traits."""
+    number, slices = row["series_number"], row["slices"]
+    count = f"{slices} slice{'s' * (slices > 1)}" if slices else f"{row['instances']} instances"
+    facts = [row["modality"] or "no modality", count, *row["traits"]]
+    return f"series {number if number is not None else '(no number)'} ({', '.join(facts)})"

@@ -19,6 +19,7 @@ class AppCard:
     outputs: tuple[str, ...]
     model: str  # folder below the folder of models
     rule: SeriesRule
+    companions: tuple[SeriesRule, ...] = ()  # of the series that must go with the first one
 
 
 def option(default: bool | str, text: str) -> Any:

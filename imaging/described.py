@@ -27,6 +27,9 @@ NAMED: tuple[tuple[Weighting, re.Pattern[str]], ...] = (
 """The first that fits counts: an ADC map is named after its diffusion sequence, a T1 FLAIR is T1-weighted.
 A double echo named PD and T2 is left open."""
 
+B_VALUE = re.compile(r"\bB ?=? ?(\d{1,4})\b(?! ?[-+,/]? ?\d)")
+"""Not the first of several: b50_400_800 names none."""
+
 
 def described_weighting(header: Dataset) -> Weighting | None:
     """Return what Series Description names, or else Protocol Name; None when neither names a contrast.
@@ -42,3 +45,16 @@ def described_weighting(header: Dataset) -> Weighting | None:
             if pattern.search(text):
                 return weighting
     return None
+
+
+def described_b_value(header: Dataset) -> float | None:
+    """Return the b-value in s/mm2 that Series Description names, None when it names none or several.
+
+    >>> header = Dataset()
+    >>> header.SeriesDescription = "ep2d_diff_b1000"
+    >>> described_b_value(header)
+    1000.0
+    """
+    text = " ".join(words(header, "SeriesDescription")).replace("_", " ")
+    found = {float(value) for value in B_VALUE.findall(text)}
+    return found.pop() if len(found) == 1 else None

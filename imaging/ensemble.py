@@ -31,14 +31,15 @@ def mean_logits(members: Sequence[Logits]) -> Logits:
 def mirrored(predict: Predict, axes: Sequence[int]) -> Predict:
     """Return a function that averages over the image and the image mirrored along each axis of its own.
 
-    axes  of the (slice, row, column) image; the output has a channel axis before them
+    axes  of a (slice, row, column) image: 0 for slices; an image with a channel axis before them, and the output, which
+          always has one, are mirrored along the same axes of space
     """
 
     def both(image: npt.NDArray[np.float32]) -> Logits:
         found = [predict(image)]
         for axis in axes:
-            turned = predict(np.ascontiguousarray(np.flip(image, axis)))
-            found.append(np.flip(turned, axis + 1))
+            turned = predict(np.ascontiguousarray(np.flip(image, axis - 3)))  # counted from the last, as space is
+            found.append(np.flip(turned, axis - 3))
         return mean_logits(found)
 
     return both if axes else predict

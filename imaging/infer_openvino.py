@@ -9,11 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from imaging.outcome import ModelError
-from imaging.sliding_window import Predict
+from imaging.sliding_window import Predict, as_batch
 
 
 def openvino_predictor(path: Path) -> Predict:
-    """Return a function from a (slice, row, column) image to (channel, slice, row, column) logits, float32."""
+    """Return a function from an image to (channel, slice, row, column) logits, float32.
+
+    The image is (slice, row, column), or (channel, slice, row, column) for a network of several channels.
+    """
     try:
         import openvino
     except ImportError as error:
@@ -30,9 +33,10 @@ def openvino_predictor(path: Path) -> Predict:
     compiled: dict[tuple[int, ...], Any] = {}
 
     def predict(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        if image.shape not in compiled:  # faster than one network for all shapes
-            model.reshape([1, 1, *image.shape])
-            compiled[image.shape] = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        return np.asarray(compiled[image.shape](image[np.newaxis, np.newaxis])[0][0], np.float32)
+        batch = as_batch(image)
+        if batch.shape not in compiled:  # faster than one network for all shapes
+            model.reshape(list(batch.shape))
+            compiled[batch.shape] = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        return np.asarray(compiled[batch.shape](batch)[0][0], np.float32)
 
     return predict

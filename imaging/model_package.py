@@ -24,9 +24,11 @@ class ModelInput:
     multiple: Triple  # each axis is a multiple of so many voxels
     maximum: Triple  # and at most so many
     orientation: str = "HPL"  # patient directions in which the axes rise, as DICOM abbreviates them
-    intensity: Literal["unit_range", "z_score"] = "unit_range"
+    intensity: Literal["unit_range", "z_score", "hu_window"] = "unit_range"
     margin_mm: float | None = None  # kept about the object where the air around it is cut away; None keeps all
     window: Triple | None = None  # of a sliding window; None for the whole volume at once
+    sequences: tuple[str, ...] = ()  # what the channels of the image are, such as T2w, DWI, ADC; () for one image
+    may_be_absent: tuple[str, ...] = ()  # those it works without: their channel is 0 then
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,11 @@ def _package(folder: Path, record: dict[str, Any]) -> ModelPackage:
         if key in wanted:
             wanted[key] = _triple(wanted[key])
     wanted["window"] = tuple(wanted["window"]) if wanted.get("window") else None
+    for key in ("sequences", "may_be_absent"):
+        wanted[key] = _names(wanted.get(key, []))
+    absent, all_of_them = set(wanted["may_be_absent"]), set(wanted["sequences"])
+    if absent and not absent < all_of_them:
+        raise ValueError("of the sequences, some may be absent, and one must be there")
     members = tuple(_weights(folder, member) for member in _members(record))
     if not members:
         raise ValueError("an ensemble needs at least one member")
@@ -123,6 +130,13 @@ def _members(record: dict[str, Any]) -> list[dict[str, Any]]:
 def _triple(value: Any) -> tuple[Any, ...]:
     """Return a value for each axis; one number holds for all."""
     return tuple(value) if isinstance(value, list) else (value,) * 3
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Return a list of names."""
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"a list of names is needed, got {value!r}")
+    return tuple(value)
 
 
 def _copies(member: dict[str, Any]) -> dict[str, str]:

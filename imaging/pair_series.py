@@ -17,6 +17,8 @@ from imaging.study import Stack, Study
 
 MIN_OVERLAP = 0.3
 """Least part of the first series' field of view that another one has to cover."""
+SAME_MM = 0.05
+"""Positions and voxel edges that differ by less are the same."""
 SAMPLES = 12
 """Points along each axis of a field of view at which the overlap is measured."""
 
@@ -48,15 +50,15 @@ def pair_series(
     judged = [judge_study(study, rule) for rule in others]
     candidates = [verdict for verdict in selection.verdicts if verdict.eligible]
     for candidate in candidates:
-        found = [_companion(candidate.stack, verdicts, min_overlap) for verdicts in judged]
+        found = [companion_of(candidate.stack, verdicts, min_overlap=min_overlap) for verdicts in judged]
         complete = [companion for companion in found if companion is not None]
         if len(complete) == len(others):
-            return Pairing(_taking(candidate, selection.verdicts), tuple(complete))
+            return Pairing(taking(candidate, selection.verdicts), tuple(complete))
     best = candidates[0].stack
     missing = [
-        f"{rule.title}: {_why_not(best, verdicts, min_overlap)}"
+        f"{rule.title}: {why_no_companion(best, verdicts, min_overlap)}"
         for rule, verdicts in zip(others, judged, strict=True)
-        if _companion(best, verdicts, min_overlap) is None
+        if companion_of(best, verdicts, min_overlap=min_overlap) is None
     ]
     raise NothingEligibleError(
         f"With {best} as {first.title}, these are needed as well, in its frame of reference and field of view:\n  "
@@ -65,39 +67,64 @@ def pair_series(
     )
 
 
-def _companion(first: Stack, verdicts: Sequence[Verdict], min_overlap: float) -> Companion | None:
-    for verdict in verdicts:
-        if verdict.eligible and verdict.stack is not first and _same_place(first, verdict.stack):
+def companion_of(
+    first: Stack, verdicts: Sequence[Verdict], *, min_overlap: float = MIN_OVERLAP, other_frame: bool = False
+) -> Companion | None:
+    """Return the first eligible series that lies where another one lies, None when there is none.
+
+    other_frame  take one of another frame of reference when none is in place: its overlap is that of the numbers in
+                 the headers, which mean little, and is not held against the least one
+    """
+    others = [verdict for verdict in verdicts if verdict.eligible and verdict.stack is not first]
+    for verdict in others:
+        if same_place(first, verdict.stack):
             overlap = overlap_of(first, verdict.stack)
             if overlap >= min_overlap:
-                return Companion(_taking(verdict, verdicts), overlap)
+                return Companion(taking(verdict, verdicts), overlap)
+    for verdict in others if other_frame else ():
+        if same_study(first, verdict.stack) and not same_place(first, verdict.stack):
+            return Companion(taking(verdict, verdicts), overlap_of(first, verdict.stack))
     return None
 
 
-def _taking(taken: Verdict, verdicts: Sequence[Verdict]) -> Selection:
+def taking(taken: Verdict, verdicts: Sequence[Verdict]) -> Selection:
     """Return the choice of one verdict, which goes before the others."""
     equal = [v for v in verdicts if v is not taken and v.eligible and v.score == taken.score]
     rest = tuple(verdict for verdict in verdicts if verdict is not taken)
     return Selection(taken.stack, (taken, *rest), tie=bool(equal))
 
 
-def _same_place(one: Stack, other: Stack) -> bool:
+def same_place(one: Stack, other: Stack) -> bool:
+    """Return whether two stacks name one study and one frame of reference."""
     frame = one.header.get("FrameOfReferenceUID")
-    same_study = one.header.get("StudyInstanceUID") == other.header.get("StudyInstanceUID")
-    return bool(frame) and frame == other.header.get("FrameOfReferenceUID") and same_study
+    return bool(frame) and frame == other.header.get("FrameOfReferenceUID") and same_study(one, other)
 
 
-def _why_not(first: Stack, verdicts: Sequence[Verdict], min_overlap: float) -> str:
+def same_study(one: Stack, other: Stack) -> bool:
+    """Return whether two stacks are of one study."""
+    return bool(one.header.get("StudyInstanceUID") == other.header.get("StudyInstanceUID"))
+
+
+def why_no_companion(first: Stack, verdicts: Sequence[Verdict], min_overlap: float = MIN_OVERLAP) -> str:
+    """Return why none of the verdicts is a companion."""
     eligible = [verdict.stack for verdict in verdicts if verdict.eligible and verdict.stack is not first]
     if not eligible:
         return "the study holds none"
-    in_place = [stack for stack in eligible if _same_place(first, stack)]
+    in_place = [stack for stack in eligible if same_place(first, stack)]
     if not in_place:
         return f"{eligible[0]} lies in another frame of reference"
     return (
         f"{in_place[0]} covers {100 * overlap_of(first, in_place[0]):.0f} % of its field of view, "
         f"{100 * min_overlap:.0f} % needed"
     )
+
+
+def same_grid(one: Stack, other: Stack) -> bool:
+    """Return whether the slices of two stacks lie at the same places, with pixels of the same size."""
+    affine, shape = _box(one)
+    other_affine, other_shape = _box(other)
+    close = bool(np.abs(affine - other_affine).max() < SAME_MM)
+    return close and shape == other_shape and len(one.frames) == len(other.frames) and same_place(one, other)
 
 
 def overlap_of(first: Stack, other: Stack) -> float:

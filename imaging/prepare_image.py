@@ -7,17 +7,26 @@ from highdicom import Volume, VolumeGeometry
 
 from imaging.crop_air import crop_air
 from imaging.model_package import ModelInput
-from imaging.outcome import Reason, RefusedError
+from imaging.outcome import ModelError, Reason, RefusedError
 from imaging.resample import model_geometry, resample
 from imaging.scale_intensity import intensity_window, scale_intensity
+
+SCALES = ("unit_range", "z_score")
+"""Of intensities that a whole volume can be given."""
 
 
 def prepare_image(source: Volume, wanted: ModelInput) -> Volume:
     """Return the volume on the model grid in float32; beyond the source it is 0.
 
     "unit_range" scales the 0.5th to 99.5th percentile to 0..1 and clips; "z_score" subtracts the mean of the whole
-    volume and divides by its standard deviation. Raises RefusedError when the image has no contrast.
+    volume and divides by its standard deviation. Raises RefusedError when the image has no contrast, ModelError when
+    the network wants another scale, such as a window of HU, which crops get elsewhere.
     """
+    if wanted.intensity not in SCALES:
+        raise ModelError(
+            f"A network for whole volumes is needed, of intensity {' or '.join(SCALES)}; this one wants "
+            f"{wanted.intensity!r}. Give -m the folder of a model that fits the application."
+        )
     window = intensity_window(source.array)
     if not window[1] > window[0]:
         raise RefusedError(

@@ -20,7 +20,7 @@ def restore_mask(logits: Volume, source: Volume, *, threshold: float = 0.5) -> V
     mask = np.zeros(source.shape, bool)
     part = _about_object(_seen(logits, source), threshold, source)
     if part is not None:
-        box = _covered(source, part)
+        box = covered(source, part)
         mask[box] = resample(part, source.get_geometry()[box]).array > threshold
     return source.with_array(mask)
 
@@ -47,7 +47,7 @@ def _within_view(volume: Volume, source: Volume) -> Volume:
     Beyond the field of view the network saw nothing and says background: that must not pull the outermost slices down.
     A border inside the field of view is background already, and stays.
     """
-    kept = _covered(volume, source)
+    kept = covered(volume, source)
     repeated = [[int(part.start > 0), int(part.stop < size)] for part, size in zip(kept, volume.shape, strict=True)]
     return volume[kept].pad(repeated, mode=PadModes.EDGE)
 
@@ -69,7 +69,7 @@ def _about_object(probability: Volume, threshold: float, source: Volume) -> Volu
     return probability[tuple(around)]
 
 
-def _covered(grid: VolumeGeometry, other: VolumeGeometry) -> tuple[slice, slice, slice]:
+def covered(grid: VolumeGeometry, other: VolumeGeometry) -> tuple[slice, slice, slice]:
     """Return the voxels of a grid whose centres lie within the outermost voxel edges of another; all when none does."""
     voxels = np.linalg.inv(other.affine) @ grid.affine
     box = []

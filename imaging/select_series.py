@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
 
 from imaging.classify_ct import kernel_of
+from imaging.described import described_b_value
+from imaging.diffusion import b_value
 from imaging.evidence import Evidence
-from imaging.image_attributes import plane_of
+from imaging.image_attributes import fat_suppressed, plane_of
 from imaging.image_kind import Kernel, Plane, Weighting
+from imaging.mr_facts import mr_facts
 from imaging.outcome import NothingEligibleError, RefusedError
 from imaging.slice_plane import SlicePlane
 from imaging.split_series import split_series
@@ -20,6 +25,10 @@ from imaging.weigh_image import weigh
 
 KERNEL = 0.1
 """What the wanted kernel is worth; slices of 1.25 instead of 2.5 mm are worth 0.16."""
+FAT = 0.3
+"""What it is worth that fat gives signal, or none, as wanted."""
+SMALL_FIELD_MM, LARGE_FIELD_MM = 200.0, 400.0
+"""A field of view of the first size is worth a point more than one of the second."""
 SAME_HEIGHT_MM = 20.0
 """Middles of stacks that are nearer to each other along the patient count as equally low."""
 
@@ -38,6 +47,9 @@ class SeriesRule:
     max_spacing_mm: float = float("inf")  # along each of the three axes
     body_parts: tuple[str, ...] = ()  # words expected in Body Part Examined
     other_body_parts: tuple[str, ...] = ()  # words that rule a series out
+    small_field: bool = False  # a small field of view and fine pixels are preferred
+    fat_suppressed: bool | None = None  # of MR: preferred, where the header says it
+    min_b_value: float = 0.0  # s/mm2; of diffusion, where it is then the one fact that must be known
     lowest_first: bool = False  # of equally good stacks the most caudal one is taken, not the first by number
 
 
@@ -88,18 +100,37 @@ def judge_study(study: Study, rule: SeriesRule) -> tuple[Verdict, ...]:
 
     Where the rule wants the lowest first, of equal scores it goes before the number.
     """
-    verdicts = [verdict for series in study.series for verdict in _judge_series(series, rule)]
-    return tuple(sorted(verdicts, key=lambda verdict: _rank(verdict, rule)))
+    return judge_rules(study, (rule,))[0]
 
 
-def _judge_series(series: Series, rule: SeriesRule) -> list[Verdict]:
+def judge_rules(study: Study, rules: Sequence[SeriesRule]) -> tuple[tuple[Verdict, ...], ...]:
+    """Return for each rule the verdict on every stack, as judge_study does; each series is split once."""
+    judged: list[list[Verdict]] = [[] for _ in rules]
+    for series in study.series:
+        for verdicts, found in zip(judged, _judge_series(series, rules), strict=True):
+            verdicts += found
+    return tuple(
+        tuple(sorted(verdicts, key=partial(_rank, rule=rule))) for verdicts, rule in zip(judged, rules, strict=True)
+    )
+
+
+def _judge_series(series: Series, rules: Sequence[SeriesRule]) -> list[list[Verdict]]:
+    stacks: tuple[Stack, ...] = ()
+    problem = ""
+    if any(rule.modality == series.modality for rule in rules):
+        try:
+            stacks = split_series(series)
+        except RefusedError as error:
+            problem = str(error)
+    return [_judge_stacks(series, stacks, problem, rule) for rule in rules]
+
+
+def _judge_stacks(series: Series, stacks: Sequence[Stack], problem: str, rule: SeriesRule) -> list[Verdict]:
     if series.modality != rule.modality:
-        reason = f"modality is {series.modality or 'absent'}, not {rule.modality}"
-        return [Verdict(Stack(series, ()), False, 0.0, (reason,))]
-    try:
-        return [judge_stack(stack, rule) for stack in split_series(series)]
-    except RefusedError as error:
-        return [Verdict(Stack(series, ()), False, 0.0, (str(error),))]
+        problem = f"modality is {series.modality or 'absent'}, not {rule.modality}"
+    if problem:
+        return [Verdict(Stack(series, ()), False, 0.0, (problem,))]
+    return [judge_stack(stack, rule) for stack in stacks]
 
 
 def judge_stack(stack: Stack, rule: SeriesRule) -> Verdict:
@@ -108,6 +139,9 @@ def judge_stack(stack: Stack, rule: SeriesRule) -> Verdict:
     if not any(fact.decisive for fact in evidence):
         evidence += _body_part(stack.header, rule) + _plane(stack.header, rule) + _kernel(stack.header, rule)
         evidence += weigh(stack.header, rule.weighting) if rule.weighting else []
+        evidence += _fat(stack.header, rule)
+    if not any(fact.decisive for fact in evidence):
+        evidence += _b_value(stack.header, rule)
     decisive = [fact.reason for fact in evidence if fact.decisive]
     score = round(sum(fact.weight for fact in evidence), 3)
     if decisive:
@@ -153,7 +187,21 @@ def _coverage(stack: Stack, rule: SeriesRule) -> list[Evidence]:
             Evidence(f"voxels of {max(spacing_mm):.1f} mm, at most {rule.max_spacing_mm:.1f} allowed", decisive=True)
         ]
     size = " x ".join(f"{step:.2f}" for step in spacing_mm)
-    return [Evidence(f"{count} slices, voxels {size} mm", 1.0 + 1.0 / (1.0 + max(spacing_mm)))]
+    facts = [Evidence(f"{count} slices, voxels {size} mm", 1.0 + 1.0 / (1.0 + max(spacing_mm)))]
+    return [*facts, _field(planes[0])] if rule.small_field else facts
+
+
+def field_mm(plane: SlicePlane) -> float:
+    """Return the longer side of the field of view of a slice."""
+    return max(plane.rows * plane.spacing_between_rows_mm, plane.columns * plane.spacing_between_columns_mm)
+
+
+def _field(plane: SlicePlane) -> Evidence:
+    """Weigh the field of view, and the pixels that show what is in it: from 1 mm down each 0.1 mm adds a tenth."""
+    side_mm = field_mm(plane)
+    small = (LARGE_FIELD_MM - side_mm) / (LARGE_FIELD_MM - SMALL_FIELD_MM)
+    fine = 1.0 - max(plane.spacing_between_rows_mm, plane.spacing_between_columns_mm)
+    return Evidence(f"field of view of {side_mm:.0f} mm", round(float(np.clip(small, 0, 1) + max(0.0, fine)), 3))
 
 
 def _stack(planes: list[SlicePlane]) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
@@ -183,6 +231,30 @@ def _kernel(header: Dataset, rule: SeriesRule) -> list[Evidence]:
         return []
     found = kernel_of(header)
     return [Evidence(f"{found.value} reconstruction kernel", KERNEL if found is rule.kernel else 0.0)]
+
+
+def _fat(header: Dataset, rule: SeriesRule) -> list[Evidence]:
+    if rule.fat_suppressed is None or rule.weighting is None:
+        return []
+    found = fat_suppressed(mr_facts(header), rule.weighting).value
+    if found is None:
+        return []
+    return [Evidence(f"fat {'' if found else 'not '}suppressed", FAT if found is rule.fat_suppressed else 0.0)]
+
+
+def _b_value(header: Dataset, rule: SeriesRule) -> list[Evidence]:
+    """A diffusion-weighted image of an unknown b-value may be one of b = 0: it is no image with a high one."""
+    if not rule.min_b_value:
+        return []
+    found = b_value(header)
+    if found is None:
+        found = described_b_value(header)
+        said = "its description names a b-value" if found is not None else "its b-value is not stated"
+        enough = found is not None and found >= rule.min_b_value
+        return [Evidence(said, decisive=not enough)]
+    if found < rule.min_b_value:
+        return [Evidence(f"b = {found:g} s/mm2, at least {rule.min_b_value:g} needed", decisive=True)]
+    return []
 
 
 def _body_part(header: Dataset, rule: SeriesRule) -> list[Evidence]:

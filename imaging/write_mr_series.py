@@ -29,6 +29,7 @@ class MrSeries:
     body_part: str
     thickness_mm: float
     sequence: Mapping[str, object] = field(default_factory=dict)  # attributes that tell how the image was made
+    before: int = 0  # instances of the series that are written already, such as those of another b-value
 
 
 def write_mr_series(folder: Path, pixels: npt.NDArray[np.uint16], affine: Array, facts: MrSeries) -> Path:
@@ -41,7 +42,7 @@ def write_mr_series(folder: Path, pixels: npt.NDArray[np.uint16], affine: Array,
         dataset = _header(facts, number, affine)
         dataset.Rows, dataset.Columns = image.shape
         dataset.add_new("PixelData", "OW", np.ascontiguousarray(image).tobytes())
-        save_dicom(dataset, folder / f"{number + 1:04d}.dcm")
+        save_dicom(dataset, folder / f"{facts.before + number + 1:04d}.dcm")
     return folder
 
 
@@ -49,7 +50,7 @@ def _header(facts: MrSeries, number: int, affine: Array) -> Dataset:
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.SOPClassUID = MRImageStorage
-    dataset.SOPInstanceUID = derived_uid(facts.study, *facts.series, "instance", str(number))
+    dataset.SOPInstanceUID = derived_uid(facts.study, *facts.series, "instance", str(facts.before + number))
     dataset.StudyInstanceUID = derived_uid(facts.study, "study")
     dataset.SeriesInstanceUID = derived_uid(facts.study, *facts.series, "series")
     dataset.FrameOfReferenceUID = derived_uid(facts.study, "frame of reference")
@@ -59,14 +60,14 @@ def _header(facts: MrSeries, number: int, affine: Array) -> Dataset:
     dataset.AccessionNumber, dataset.ReferringPhysicianName = "", ""
     dataset.Modality, dataset.Manufacturer = "MR", "map-suite synthetic phantom"
     dataset.SeriesNumber, dataset.SeriesDescription = facts.number, facts.description
-    dataset.InstanceNumber, dataset.PositionReferenceIndicator = number + 1, ""
+    dataset.InstanceNumber, dataset.PositionReferenceIndicator = facts.before + number + 1, ""
     dataset.PatientPosition, dataset.BodyPartExamined = "HFS", facts.body_part
-    for keyword, value in facts.sequence.items():
-        setattr(dataset, keyword, value)
     _add_geometry(dataset, number, affine, facts.thickness_mm)
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
     dataset.WindowCenter, dataset.WindowWidth = "450", "900"
+    for keyword, value in facts.sequence.items():
+        setattr(dataset, keyword, value)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return dataset

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from imaging.infer_openvino import openvino_predictor
 from imaging.model_package import Weights
 from imaging.outcome import ModelError
-from imaging.sliding_window import Predict
+from imaging.sliding_window import Predict, as_batch
 
 
 def choose_predictor(name: str, weights: Weights, backend: str) -> tuple[Predict, str]:
@@ -40,7 +40,10 @@ def cuda_present() -> bool:
 
 
 def torchscript_predictor(path: Path, device: str) -> Predict:
-    """Return a function from a (slice, row, column) image to (channel, slice, row, column) logits, run with torch."""
+    """Return a function from an image to (channel, slice, row, column) logits, run with torch.
+
+    The image is (slice, row, column), or (channel, slice, row, column) for a network of several channels.
+    """
     import torch
 
     try:
@@ -50,7 +53,7 @@ def torchscript_predictor(path: Path, device: str) -> Predict:
 
     def predict(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
-            batch = torch.from_numpy(np.ascontiguousarray(image))[None, None].to(device)
+            batch = torch.from_numpy(as_batch(image)).to(device)
             return np.asarray(network(batch)[0].float().cpu().numpy())
 
     return predict

@@ -21,7 +21,8 @@ FALLBACK_WINDOW = (96, 96, 96)
 class Segment(Step):
     """Network output on the grid of its input, of the whole volume at once or window by window.
 
-    The probabilities of an ensemble are averaged. Each channel of the output leaves by the port of its name.
+    An image of several channels has them as the last axis of its volume; the network gets them as the first. The
+    probabilities of an ensemble are averaged. Each channel of the output leaves by the port of its name.
 
     backend  "auto" takes CUDA where it is present, else OpenVINO where the model has a copy, else TorchScript
     mirror   axes along which the image is mirrored as well, and the outputs averaged (test-time augmentation)
@@ -48,11 +49,12 @@ class Segment(Step):
 
     def step(self, op_input: Any, op_output: Any) -> None:
         image = op_input.receive("image")
-        for channel, logits in zip(self.model.channels, self._logits(image.array), strict=True):
+        array = image.array if image.array.ndim == 3 else np.moveaxis(image.array, -1, 0)
+        for channel, logits in zip(self.model.channels, self._logits(array), strict=True):
             op_output.emit(image.with_array(logits), channel)
 
     def _logits(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return (channel, slice, row, column)."""
+        """Return (channel, slice, row, column) of a (slice, row, column) or (channel, slice, row, column) image."""
         return mean_logits([self._member(image, weights) for weights in self.model.members])
 
     def _member(self, image: npt.NDArray[np.float32], weights: Weights) -> npt.NDArray[np.float32]:
@@ -72,7 +74,7 @@ class Segment(Step):
         return self._checked(_apply(image, FALLBACK_WINDOW, predict), image)
 
     def _checked(self, logits: npt.NDArray[np.float32], image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        wanted = (len(self.model.channels), *image.shape)
+        wanted = (len(self.model.channels), *image.shape[-3:])
         if logits.shape != wanted:
             raise ModelError(
                 f"The model {self.model.name} gave an output of {logits.shape} for an image of {image.shape} voxels; "

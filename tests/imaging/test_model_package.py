@@ -133,6 +133,9 @@ def having(value, *keys):
     ("change", "fault"),
     [
         (without("name"), "KeyError: 'name'"),
+        (having("T2w", "input", "sequences"), "ValueError: a list of names is needed, got 'T2w'"),
+        (having([1], "input", "sequences"), "ValueError: a list of names is needed, got [1]"),
+        (having(["DWI"], "input", "may_be_absent"), "ValueError: of the sequences, some may be absent"),
         (without("weights"), "KeyError: 'weights'"),
         (without("weights", "sha256"), "KeyError: 'sha256'"),
         (without("openvino", "made_from_sha256"), "KeyError: 'made_from_sha256'"),
@@ -202,4 +205,27 @@ def test_an_ensemble_without_members_is_refused(folder):
     an_ensemble(folder, count=0)
 
     with pytest.raises(ModelError, match="at least one member"):
+        load_model_package(folder)
+
+
+def test_a_model_of_several_sequences_names_them_and_those_it_works_without(folder):
+    record = a_record()
+    record["input"] |= {"sequences": ["T2w", "DWI", "ADC"], "may_be_absent": ["ADC"]}
+    save(folder, record)
+
+    found = load_model_package(folder).input
+
+    assert (found.sequences, found.may_be_absent) == (("T2w", "DWI", "ADC"), ("ADC",))
+
+
+def test_a_model_without_names_of_sequences_has_one_image(folder):
+    assert load_model_package(folder).input.sequences == ()
+
+
+def test_a_model_that_works_without_all_its_sequences_is_refused(folder):
+    record = a_record()
+    record["input"] |= {"sequences": ["T2w", "DWI"], "may_be_absent": ["DWI", "T2w"]}
+    save(folder, record)
+
+    with pytest.raises(ModelError, match="one must be there"):
         load_model_package(folder)

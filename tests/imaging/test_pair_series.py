@@ -3,8 +3,8 @@ import pytest
 
 from imaging.image_kind import Plane, Weighting
 from imaging.outcome import NothingEligibleError
-from imaging.pair_series import overlap_of, pair_series
-from imaging.select_series import SeriesRule
+from imaging.pair_series import companion_of, overlap_of, pair_series, same_grid
+from imaging.select_series import SeriesRule, judge_study
 from imaging.study import Study
 from tests.phantoms import oblique_affine, series_of, slice_headers, stack_of
 
@@ -125,3 +125,33 @@ def test_the_overlap_of_stacks_that_are_turned_is_measured_in_mm():
     expected = 2 * (np.sqrt(2) - 1)  # of a square and the same square turned by 45 degrees
 
     assert overlap_of(first, turned) == pytest.approx(expected, abs=0.05)
+
+
+def test_a_companion_in_another_frame_of_reference_is_found_only_when_asked_for_and_after_one_in_place():
+    t2w = series("t2w", (4.0, 1.0, 1.0), **T2)
+    (first,) = [verdict.stack for verdict in judge_study(study(t2w), T2W)]
+    elsewhere = series("a", (4.0, 2.0, 2.0), (8, 20, 20), SeriesNumber=1, FrameOfReferenceUID="1.2.4", **MAP)
+    in_place = series("b", (4.0, 2.0, 2.0), (8, 20, 20), SeriesNumber=2, **MAP)
+    other_study = series("c", (4.0, 2.0, 2.0), (8, 20, 20), SeriesNumber=3, **{**MAP, "StudyInstanceUID": "1.7"})
+
+    alone, both, foreign = (
+        judge_study(study(*parts), ADC) for parts in ((elsewhere,), (elsewhere, in_place), (other_study,))
+    )
+
+    assert companion_of(first, alone) is None
+    assert companion_of(first, alone, other_frame=True).selection.stack.series is elsewhere
+    assert companion_of(first, both, other_frame=True).selection.stack.series is in_place
+    assert companion_of(first, foreign, other_frame=True) is None
+
+
+def test_a_grid_is_the_same_when_its_slices_and_pixels_are():
+    affine = oblique_affine(spacing_mm=(4.0, 2.0, 2.0))
+    shifted = affine.copy()
+    shifted[:3, 3] += 1.0
+    one = stack_of(slice_headers((8, 20, 20), affine, **HERE))
+
+    assert same_grid(one, stack_of(slice_headers((8, 20, 20), affine, name="other", **HERE)[::-1]))
+    assert not same_grid(one, stack_of(slice_headers((8, 20, 20), shifted, **HERE)))
+    assert not same_grid(one, stack_of(slice_headers((7, 20, 20), affine, **HERE)))
+    assert not same_grid(one, stack_of(slice_headers((8, 20, 24), affine, **HERE)))
+    assert not same_grid(one, stack_of(slice_headers((8, 20, 20), affine, **{**HERE, "FrameOfReferenceUID": "1.8"})))

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import highdicom
 import numpy as np
 import pytest
 
 from imaging.model_package import ModelInput
-from imaging.outcome import RefusedError
+from imaging.outcome import ModelError, RefusedError
 from imaging.prepare_image import prepare_image
 from tests.phantoms import TURNS, oblique_affine, turned, voxel_centres_mm
 
@@ -82,3 +84,9 @@ def test_an_image_without_contrast_is_refused():
 
     with pytest.raises(RefusedError, match="one value, 7"):
         prepare_image(flat, ModelInput(spacing_mm=(2.0,) * 3, multiple=(16,) * 3, maximum=(144,) * 3))
+
+
+@pytest.mark.parametrize("intensity", ["hu_window", "percent"])
+def test_a_network_that_wants_crops_or_an_unknown_scale_is_refused(intensity):
+    with pytest.raises(ModelError, match=f"unit_range or z_score; this one wants '{intensity}'"):
+        prepare_image(image(bright_spot()), replace(WANTED, intensity=intensity))

@@ -8,7 +8,7 @@ from imaging import select_series as module
 from imaging.evidence import Evidence
 from imaging.image_kind import Kernel, Weighting
 from imaging.outcome import NothingEligibleError
-from imaging.select_series import SeriesRule, judge_study, select_series
+from imaging.select_series import SeriesRule, judge_rules, judge_study, select_series
 from imaging.study import Study
 from tests.phantoms import MPRAGE, PATIENT, decimal, oblique_affine, series_of, slice_headers
 
@@ -252,3 +252,62 @@ def test_where_the_rule_wants_it_the_lower_of_two_equally_good_series_is_taken()
 
     assert select_series(study(upper, lower), RULE).stack.series is upper  # the first by number
     assert select_series(study(upper, lower), replace(RULE, lowest_first=True)).stack.series is lower
+
+
+# -- small fields, fat, b-values, several rules ----------------------------------------------------------------------
+
+DIFFUSION = {**NO_PHYSICS, "ScanningSequence": "EP", "RepetitionTime": "4000", "EchoTime": "70",
+             "ImageType": ["ORIGINAL", "PRIMARY", "DIFFUSION", "TRACEW"]}  # fmt: skip
+HIGH_B = SeriesRule(title="high b", modality="MR", weighting=Weighting.DWI, min_b_value=500.0)
+
+
+def test_a_small_field_of_view_goes_before_thin_slices_where_it_is_wanted():
+    large, small = head("large", (40, 200, 200), (1.0, 2.0, 2.0)), head("small", (20, 180, 180), (4.0, 1.0, 1.0))
+
+    assert select_series(study(large, small), RULE).stack.series is large
+    assert select_series(study(large, small), replace(RULE, small_field=True)).stack.series is small
+
+
+def test_fine_pixels_go_before_coarse_ones_of_one_field_of_view():
+    fine, coarse = head("fine", (9, 200, 200), (5.0, 0.9, 0.9)), head("coarse", (9, 180, 180), (5.0, 1.0, 1.0))
+
+    found = [judge(series, replace(RULE, small_field=True)).score for series in (fine, coarse)]
+
+    assert found[0] > found[1]
+
+
+def test_fat_is_a_preference_and_no_need():
+    bright, dark = head("bright", ScanOptions="SAT1"), head("dark", ScanOptions="FS")
+    unknown = head("unknown", ScanOptions=None)
+
+    for wanted, first in ((False, bright), (True, dark)):
+        rule = replace(RULE, fat_suppressed=wanted)
+        assert select_series(study(bright, dark), rule).stack.series is first
+        assert judge(unknown, rule).eligible
+
+
+@pytest.mark.parametrize(("b_value", "eligible"), [(0.0, False), (499.0, False), (500.0, True), (1000.0, True)])
+def test_a_least_b_value_is_held(b_value, eligible):
+    assert judge(head("dwi", **DIFFUSION, DiffusionBValue=b_value), HIGH_B).eligible is eligible
+
+
+@pytest.mark.parametrize(
+    ("description", "eligible"), [("ep2d_b1000", True), ("dwi b=50", False), ("ep2d_b50_400_1000", False), ("", False)]
+)
+def test_an_unstated_b_value_is_that_of_the_description_or_none(description, eligible):
+    assert judge(head("dwi", **DIFFUSION, SeriesDescription=description), HIGH_B).eligible is eligible
+
+
+def test_several_rules_say_what_each_says_alone():
+    parts = study(
+        head("t1"), head("t2", **T2), head("dwi", **DIFFUSION, DiffusionBValue=800.0), head("ct", Modality="CT")
+    )
+    rules = (RULE, HIGH_B, replace(RULE, modality="CT", weighting=None))
+
+    together = judge_rules(parts, rules)
+
+    for verdicts, rule in zip(together, rules, strict=True):
+        alone = judge_study(parts, rule)
+        assert [(one.stack.series.uid, one.eligible, one.score, one.reasons) for one in verdicts] == [
+            (one.stack.series.uid, one.eligible, one.score, one.reasons) for one in alone
+        ]

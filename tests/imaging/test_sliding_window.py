@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaging.sliding_window import sliding_window
+from imaging.sliding_window import as_batch, sliding_window
 
 sizes = st.tuples(*[st.integers(1, 17)] * 3)
 
@@ -77,3 +77,29 @@ def test_an_impossible_overlap_is_refused(overlap):
 def test_a_window_with_too_few_axes_is_refused():
     with pytest.raises(ValueError, match="zip"):
         sliding_window(np.zeros((2, 2, 2), np.float32), (2, 2), lambda patch: patch)
+
+
+@given(shape=sizes, window=sizes.filter(lambda size: np.prod(size) > 20))
+def test_an_image_of_several_channels_keeps_them_together(shape, window):
+    image = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
+    shapes = set()
+
+    def predict(patch):
+        shapes.add(patch.shape)
+        return patch[:2] - patch[2:]
+
+    found = sliding_window(image, window, predict)
+
+    assert shapes == {(3, *window)}
+    assert np.abs(found - (image[:2] - image[2:])).max() < 1e-5
+
+
+@pytest.mark.parametrize(("shape", "batch"), [((4, 5, 6), (1, 1, 4, 5, 6)), ((3, 4, 5, 6), (1, 3, 4, 5, 6))])
+def test_a_batch_is_one_image_with_its_channels(shape, batch):
+    image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+    found = as_batch(np.moveaxis(np.ascontiguousarray(np.moveaxis(image, 0, -1)), -1, 0))
+
+    assert found.shape == batch
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found.reshape(shape), image)

@@ -6,6 +6,7 @@ from pydicom import dcmread
 from imaging.load_study import load_study
 from imaging.split_series import split_series
 from imaging.to_volume import to_volume
+from imaging.write_mr_series import MrSeries, write_mr_series
 from tests.lumbar_series import OVERLAP_MM, acquired_grid, sampled, write_lumbar_series
 
 AXES = np.array(
@@ -58,3 +59,24 @@ def test_thickness_and_distance_of_slices_are_said_apart(volume, tmp_path):
     header = dcmread(next(tmp_path.rglob("*.dcm")))
     assert float(header.SliceThickness) == 4.0
     assert float(header.SpacingBetweenSlices) == pytest.approx(4.4)
+
+
+def test_a_second_volume_goes_on_counting_in_the_same_series(tmp_path, rng):
+    def facts(before, b_value):
+        said = {"DiffusionBValue": b_value, "WindowCenter": "77"}
+        return MrSeries(
+            study="one", series=("two",), patient="Pelvis", number=5, description="synthetic", body_part="PELVIS",
+            thickness_mm=1.0, sequence=said, before=before,
+        )  # fmt: skip
+
+    pixels = rng.integers(0, 4095, (2, 3, 5, 4)).astype(np.uint16)
+    for number, b_value in enumerate((50.0, 800.0)):
+        write_mr_series(tmp_path, pixels[number], np.eye(4), facts(3 * number, b_value))
+
+    headers = [dcmread(path) for path in sorted(tmp_path.iterdir())]
+    assert [header.InstanceNumber for header in headers] == [1, 2, 3, 4, 5, 6]
+    assert [header.DiffusionBValue for header in headers] == [50.0] * 3 + [800.0] * 3
+    assert len({header.SOPInstanceUID for header in headers}) == 6
+    assert len({header.SeriesInstanceUID for header in headers}) == 1
+    assert {float(header.WindowCenter) for header in headers} == {77}
+    np.testing.assert_array_equal([header.pixel_array for header in headers], pixels.reshape(6, 5, 4))

@@ -1,10 +1,12 @@
 import importlib
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from highdicom import ChannelDescriptor, Volume
 
 from cli.environment import preload_cuda_runtime
 from imaging.model_package import ModelInput, ModelPackage, Weights
@@ -141,3 +143,72 @@ def test_a_mirror_image_is_averaged_in_place(segment, ensemble, image):
 def test_an_output_of_other_channels_than_promised_is_refused(segment, ensemble, image):
     with pytest.raises(ModelError, match=r"output of \(2, 20, 30, 25\)"):
         step_of(segment, replace(ensemble, channels=("body",)))._logits(image)
+
+
+class Difference(torch.nn.Module):
+    """A network of three channels in: it tells them apart, and the columns of the first."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        ramp = torch.arange(image.shape[-1], dtype=torch.float32)
+        return image[:, :1] * ramp - 2 * image[:, 1:2] + 5 * image[:, 2:]
+
+
+@pytest.fixture(name="three_channels")
+def _three_channels(tmp_path, model):
+    path = tmp_path / "difference.ts"
+    torch.jit.script(Difference()).save(str(path))
+    return replace(model, members=(Weights(torchscript=path, sha256="", openvino=None),))
+
+
+def expected_of(channels):
+    return channels[0] * np.arange(channels.shape[-1]) - 2 * channels[1] + 5 * channels[2]
+
+
+def test_a_network_of_three_channels_gets_them_all(segment, three_channels):
+    channels = np.random.default_rng(1).random((3, 6, 7, 9), np.float32)
+
+    (found,) = step_of(segment, three_channels)._logits(channels)
+
+    np.testing.assert_allclose(found, expected_of(channels), rtol=1e-5)
+
+
+def test_the_channels_of_a_volume_are_its_last_axis_and_what_leaves_has_none(segment, three_channels):
+    channels = np.random.default_rng(1).random((3, 6, 7, 9), np.float32)
+    image = Volume(
+        np.moveaxis(channels, 0, -1), np.diag([3.0, 1.0, 2.0, 1.0]), "PATIENT",
+        channels={ChannelDescriptor("Sequence", is_custom=True, value_type=str): ["T2w", "DWI", "ADC"]},
+    )  # fmt: skip
+    sent = {}
+    step_of(segment, three_channels).step(
+        SimpleNamespace(receive=lambda _: image), SimpleNamespace(emit=lambda value, port: sent.update({port: value}))
+    )
+
+    (logits,) = sent.values()
+    assert logits.shape == (6, 7, 9)
+    np.testing.assert_array_equal(logits.affine, image.affine)
+    np.testing.assert_allclose(logits.array, expected_of(channels), rtol=1e-5)
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_an_image_of_three_channels_is_mirrored_along_the_same_axes_of_space(segment, three_channels, axis):
+    channels = np.random.default_rng(1).normal(0, 0.3, (3, 6, 7, 9)).astype(np.float32)
+
+    (found,) = step_of(segment, three_channels, mirror=(axis,))._logits(channels)
+
+    turned = np.flip(expected_of(np.flip(channels, axis + 1)), axis)
+    chance = (1 / (1 + np.exp(-expected_of(channels))) + 1 / (1 + np.exp(-turned))) / 2
+    np.testing.assert_allclose(1 / (1 + np.exp(-found)), chance, atol=1e-5)
+
+
+def test_a_large_image_of_three_channels_goes_window_by_window(segment, three_channels):
+    sliding = replace(three_channels, input=replace(three_channels.input, window=(4, 4, 20)))
+    channels = np.random.default_rng(1).random((3, 6, 7, 9), np.float32)
+
+    (found,) = step_of(segment, sliding)._logits(channels)
+
+    np.testing.assert_allclose(found, expected_of(channels), atol=1e-4)  # a window of all columns: the ramp fits
+
+
+def test_a_network_that_wants_other_channels_is_a_problem_of_the_model(segment, three_channels, image):
+    with pytest.raises(ModelError, match="its metadata promises"):
+        step_of(segment, three_channels)._logits(np.stack([image, image]))

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from highdicom import Volume
+from scipy.ndimage import gaussian_filter
+from scipy.spatial.transform import Rotation
+
+from imaging.align_sequences import align
+from imaging.outcome import Reason, RefusedError
+from imaging.register_rigid import register_rigid
+from tests.pelvic_series import affine_about
+
+SHAPE, SPACING_MM = (14, 40, 36), (4.0, 2.5, 2.6)
+AFFINE = affine_about(SHAPE, SPACING_MM, (8, -5, 3), (0.0, 0.0, 0.0))
+MOVING_SHAPE = (18, 30, 32)
+MOVING_AFFINE = affine_about(MOVING_SHAPE, (4.0, 3.4, 3.1), (-6, 4, 9), (2.0, 1.0, -3.0))
+
+
+@pytest.fixture(scope="module")
+def fixed():
+    texture = gaussian_filter(np.random.default_rng(4).normal(size=SHAPE), 2.0)
+    return Volume(np.asarray(1000 + 4000 * texture, np.float32), AFFINE, "PATIENT", frame_of_reference_uid="1.2")
+
+
+@pytest.fixture(scope="module")
+def moving(fixed):
+    """The same object on another grid, with another contrast."""
+    grid = Volume(np.zeros(MOVING_SHAPE, np.float32), MOVING_AFFINE, "PATIENT").get_geometry()
+    return np.asarray((align(fixed, grid).array / 1000 - 1.6) ** 2, np.float32)
+
+
+def displaced(moving, matrix):
+    return Volume(moving, matrix @ MOVING_AFFINE, "PATIENT", frame_of_reference_uid="1.3")
+
+
+def rigid(degrees, shift_mm):
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
+    matrix[:3, 3] = shift_mm
+    return matrix
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(("degrees", "shift_mm"), [((0, 0, 0), (0, 0, 0)), ((3, -4, 2), (5, -6, 4)),
+                                                   ((0, 2, 0), (60, 0, -400))])  # fmt: skip
+def test_an_image_is_brought_back_to_where_it_was(fixed, moving, degrees, shift_mm):
+    matrix = rigid(degrees, shift_mm)
+
+    found = register_rigid(displaced(moving, matrix), fixed)
+
+    left = found.matrix @ matrix
+    corners = np.array([[-40, -40, -25, 1], [40, 40, 25, 1], [40, -40, 25, 1.0]])
+    assert np.linalg.norm((corners @ left.T - corners)[:, :3], axis=1).max() < 1.5
+    assert found.metric_after <= found.metric_before
+    np.testing.assert_allclose(found.moved.affine, found.matrix @ matrix @ MOVING_AFFINE, atol=1e-9)
+    assert found.moved.frame_of_reference_uid == "1.2"
+    assert found.rotation_deg == pytest.approx(np.degrees(Rotation.from_matrix(matrix[:3, :3]).magnitude()), abs=1.5)
+
+
+@pytest.mark.system
+def test_it_ends_in_the_same_place_each_time(fixed, moving):
+    first, second = (register_rigid(displaced(moving, rigid((2, 0, 0), (4, 0, 0))), fixed) for _ in range(2))
+
+    np.testing.assert_array_equal(first.matrix, second.matrix)
+    assert first.metric_after == second.metric_after
+    assert "turned by" in first.summary()
+
+
+def test_an_image_without_contrast_is_refused(fixed):
+    blank = Volume(np.ones(MOVING_SHAPE, np.float32), MOVING_AFFINE, "PATIENT")
+
+    with pytest.raises(RefusedError) as refused:
+        register_rigid(blank, fixed)
+
+    assert refused.value.reason is Reason.OTHER_FRAME
