@@ -24,7 +24,9 @@ demo: $(VENV)/ready
 	$(BIN)/monai-deploy exec spine -i demo/spine_study -o demo/spine
 	$(BIN)/monai-deploy sample lung_nodule demo/chest
 	$(BIN)/monai-deploy exec lung_nodule -i demo/chest -o demo/lung_nodule
-	@ls demo/skull_strip demo/spine demo/lung_nodule
+	$(BIN)/monai-deploy sample cervical_tumor demo/pelvis
+	$(BIN)/monai-deploy exec cervical_tumor -i demo/pelvis -o demo/cervical_tumor
+	@ls demo/skull_strip demo/spine demo/lung_nodule demo/cervical_tumor
 
 test: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -n auto -m "not system"

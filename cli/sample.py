@@ -9,9 +9,11 @@ from pathlib import Path
 
 from imaging.write_chest_sample import write_chest_study
 from imaging.write_lumbar_sample import write_lumbar_study
+from imaging.write_pelvic_sample import write_pelvic_study
 from imaging.write_sample import write_head_study
 
 SAMPLES: dict[str, tuple[str, Callable[[Path], Path]]] = {
+    "cervical_tumor": ("pelvic MR study", write_pelvic_study),
     "lung_nodule": ("chest CT study", write_chest_study),
     "skull_strip": ("T1w head study", write_head_study),
     "spine": ("lumbar MR study", write_lumbar_study),
