@@ -2,6 +2,9 @@
 
     python benchmarks/find_nodules.py [--ct FOLDER] [--crops nodules.npz] [--scans 12]
 
+A first table gives sensitivity at so many false candidates per scan, a second one that of each operating point of the
+application with a cap on the candidates, as it has one.
+
 Nothing here is a clinical figure. Synthetic: phantoms with nodules at random places. Semi-synthetic, where a chest CT
 and crops of real nodules with masks are given: the crops are put into the CT at random places of its lungs; what the CT
 itself shows, nodules of its own included, counts as false. A nodule counts as found when a candidate lies within its
@@ -27,7 +30,7 @@ from scipy import ndimage
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from imaging.chest_phantom import LEFT_LUNG, RIGHT_LUNG, Nodule
-from imaging.find_nodules import OperatingPoint, find_nodules
+from imaging.find_nodules import OPERATING_POINTS, OperatingPoint, find_nodules
 from imaging.load_study import load_study
 from imaging.lung_mask import LungMask, lung_mask
 from imaging.mark import Mark
@@ -36,6 +39,8 @@ from imaging.to_volume import to_volume
 from imaging.write_chest_sample import LUNG_CT, series_affine, series_hu
 
 EVERYTHING = OperatingPoint(min_score=0.0)
+AT_MOST = (10, 20)
+"""Caps on the candidates of a scan, the first one that of the application unless told otherwise."""
 FALSE_PER_SCAN = (1, 2, 4, 8, 16)
 APART_MM = 45.0
 PER_SCAN = 8
@@ -233,6 +238,26 @@ def print_table(title: str, scans: Sequence[Scan]) -> None:
             cells = [f"{_sensitivity(group, _score_at(false, at * len(scans))):.2f}" for at in FALSE_PER_SCAN]
             print(f"| {name} | {len(group)} | " + " | ".join(cells) + f" | {_sensitivity(group, 0.0):.2f} |")
     print("score: " + ", ".join(f"{_score_at(false, at * len(scans)):.2f}" for at in FALSE_PER_SCAN))
+    print_points(scans)
+
+
+def print_points(scans: Sequence[Scan]) -> None:
+    """Print sensitivity and false candidates at each operating point."""
+    print("\n| operating point | score | at most | >= 6 mm | 4 to 6 mm | false per scan |\n|---|---|---|---|---|---|")
+    for name, point in OPERATING_POINTS.items():
+        for cap in AT_MOST:
+            kept = [_kept(scan, point.min_score, cap) for scan in scans]
+            found = [hit for scan in kept for hit in hits(scan)]
+            large = [one for one in found if one[0].diameter_mm >= 6]
+            small = [one for one in found if 4 <= one[0].diameter_mm < 6]
+            false = float(np.mean([len(false_scores(scan)) for scan in kept]))
+            print(f"| {name} | {point.min_score:g} | {cap} | {_sensitivity(large, 0.0):.2f} | "
+                  f"{_sensitivity(small, 0.0):.2f} | {false:.1f} |")  # fmt: skip
+
+
+def _kept(scan: Scan, min_score: float, at_most: int) -> Scan:
+    """Return a scan with what an operating point leaves of its candidates."""
+    return Scan(scan.truths, tuple(mark for mark in scan.marks if (mark.score or 0.0) >= min_score)[:at_most])
 
 
 def _score_at(false: npt.NDArray[np.float64], count: int) -> float:

@@ -68,7 +68,7 @@ def encode_heat_map(nodules: Sequence[Nodule], source: SourceImage, provenance: 
     planes = [plane for plane in source.planes if shown_on(hot, plane.slice)]
     if not planes:
         return
-    shared = _shared(source, provenance, _digest(hot))
+    shared = _shared(source, provenance, digest_of(hot))
     for number, plane in enumerate(planes, start=1):
         yield _image(shared, number, plane, hot, source, provenance)
 
@@ -120,7 +120,7 @@ def blend(grey: npt.NDArray[np.float32], heat: npt.NDArray[np.float32]) -> Pictu
     return np.asarray(np.rint(255 * ((1 - share) * grey[..., None] + share * colour)), np.uint8)
 
 
-def _digest(nodules: Sequence[Nodule]) -> str:
+def digest_of(nodules: Sequence[Nodule]) -> str:
     """Return what tells one set of nodules and heat from another."""
     digest = hashlib.blake2b(digest_size=16)
     for nodule in nodules:

@@ -30,7 +30,7 @@ Triple = tuple[float, float, float]
 class OperatingPoint:
     """How much is called a nodule; a lower score finds more of them, and more that are none."""
 
-    min_score: float = 0.25
+    min_score: float = 0.3
     """Candidates with a lower score are left out."""
     min_diameter_mm: float = 4.0
     max_diameter_mm: float = 30.0
@@ -45,6 +45,12 @@ class OperatingPoint:
 
 
 BALANCED = OperatingPoint()
+OPERATING_POINTS = {
+    "strict": OperatingPoint(min_score=0.5),
+    "balanced": BALANCED,
+    "sensitive": OperatingPoint(min_score=0.2),
+}
+"""By name; what each finds, and how much that is none, is measured by benchmarks/find_nodules.py."""
 
 AIR_HU, DENSE_HU = -900.0, 50.0
 """Densities between which a nodule stands out; below and above, contrast says nothing."""

@@ -59,6 +59,7 @@ class NoduleMeasurement:
     centre_mm: Point  # LPS, of all voxels
     side: Side | None  # of the lung that it lies in or touches; None without lungs or away from them
     at_border: bool  # of the volume: it may go on outside
+    outside_lungs: bool = False  # it lies in neither lung nor next to one; without lungs that is not known
 
     @property
     def longest_mm(self) -> float:
@@ -97,6 +98,7 @@ def measure_nodule(volume: Volume, region: Region, lungs: LungMask | None = None
     voxels = np.argwhere(region.mask)
     volume_ml = len(voxels) * math.prod(volume.spacing) / 1000
     slice_index, longest, perpendicular = _diameters(region, axis, volume.affine)
+    side = None if lungs is None else side_of(region, lungs)
     return NoduleMeasurement(
         longest=longest,
         perpendicular=perpendicular,
@@ -107,8 +109,9 @@ def measure_nodule(volume: Volume, region: Region, lungs: LungMask | None = None
         effective_mm=(6000 * volume_ml / math.pi) ** (1 / 3),
         mean_hu=float(volume.array[region.box][region.mask].mean(dtype=np.float64)),
         centre_mm=_point(_to_mm(voxels.mean(axis=0) + region.start, volume.affine)),
-        side=None if lungs is None else side_of(region, lungs),
+        side=side,
         at_border=_at_border(voxels + region.start, volume.shape),
+        outside_lungs=lungs is not None and side is None,
     )
 
 

@@ -45,6 +45,7 @@ LABEL_MEANING = (
     "The probability of cancer says how likely radiologists are to call the nodule malignant (at least two of the "
     "readers of LIDC-IDRI above 3 of 5): agreement with radiologists' votes, not histology."
 )
+PLACE_MEANING = "Of the place of a nodule, the lung and its side are given; lobes are not told apart."
 UNCALIBRATED = "The probability was not calibrated."
 NOT_CLASSIFIED = "no probability of cancer was computed"
 GOLDEN_ANGLE = 0.381966
@@ -53,6 +54,8 @@ LARGEST_NODULE_MM = 30.0
 """What is larger is called a mass (Fleischner Society glossary: Hansell et al., Radiology 2008;246:697-722)."""
 DENSE_HU = 200.0
 """Mean of a nodule above which calcium or metal is in it: soft tissue stays below, with contrast medium too."""
+DARK_HU = -800.0
+"""Mean of a nodule below which it is as dark as lung; those of ground glass are at -750 and above."""
 FITTING = (0.4, 1.35)
 """Diameter of the ball of the same volume as a fraction of the longest diameter: 1 for a ball, 0.5 for an ellipsoid
 that is three times as long as wide in its slice; above 1 for what stands up across the slices, as a vessel does."""
@@ -160,7 +163,7 @@ class NoduleReport:
             segment=None,
             quantities=tuple(quantities),
             sites=(codes.SCT.Lung,),
-            remarks=(self.statement, self.way, *self._meaning),
+            remarks=(self.statement, self.way, *self._meaning, *([PLACE_MEANING] if self.nodules else [])),
             evaluations=(Evaluation(NODULE, present),),
             label=PATIENT_LEVEL,
             finding_type=NODULE if self.nodules else None,
@@ -204,6 +207,10 @@ def remarks_on(nodule: Nodule) -> tuple[str, ...]:
     low, high = FITTING
     checks = {
         "touches the edge of the image: it may be larger than measured": measured.at_border,
+        "lies in neither lung: no nodule of the lung, or the lung was not told from what is around it": (
+            measured.outside_lungs
+        ),
+        f"mean below {DARK_HU:.0f} HU: as dark as lung, there may be nothing": measured.mean_hu < DARK_HU,
         "seen on one slice only: its volume is hardly known": measured.one_slice,
         f"longer than {LARGEST_NODULE_MM:.0f} mm: a mass, which the classifier was not trained on": (
             measured.longest_mm > LARGEST_NODULE_MM

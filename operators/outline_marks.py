@@ -1,8 +1,8 @@
-"""Operator: marks and source image -> the marks with an outline each."""
+"""Operator: marks, what is suspicious of them and source image -> the marks with an outline each, and the same."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,17 +35,15 @@ class OutlineMarks(Step):
 
     def setup(self, spec: OperatorSpec) -> None:
         spec.input("marks")
+        spec.input("flags")
         spec.input("source")
         spec.output("marks")
+        spec.output("flags")
 
     def step(self, op_input: Any, op_output: Any) -> None:
         marks, source = op_input.receive("marks"), op_input.receive("source")
         outlined = self._outlined(marks, source)
-        lost = [number for number, mark in enumerate(outlined, start=1) if mark.region is None]
-        if lost and any(outlined[number - 1].origin is not Origin.COMPUTER for number in lost):
-            self.record.notes.append(
-                f"No nodule could be outlined at {len(lost)} of {len(marks)} marks: {', '.join(map(str, lost))}"
-            )
+        op_output.emit((*op_input.receive("flags"), *_lost(outlined)), "flags")
         found = [mark for mark in outlined if mark.region is not None]
         regions = distinct_regions([mark.region for mark in found if mark.region is not None])
         kept = (replace(mark, region=region) for mark, region in zip(found, regions, strict=True) if region is not None)
@@ -66,3 +64,10 @@ class OutlineMarks(Step):
         return replace(
             mark, region=outline_region(logits, source.volume, mark.centre_mm, threshold=self.model.threshold)
         )
+
+
+def _lost(marks: Sequence[Mark]) -> Iterator[str]:
+    """Say at which marks there is no outline; of candidates of the computer, those are none after all."""
+    lost = [number for number, mark in enumerate(marks, start=1) if mark.region is None]
+    if any(marks[number - 1].origin is not Origin.COMPUTER for number in lost):
+        yield f"No nodule could be outlined at {len(lost)} of {len(marks)} marks: {', '.join(map(str, lost))}"

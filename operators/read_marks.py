@@ -1,4 +1,4 @@
-"""Operator: study and source image -> what the user, or a reader before, marked in it."""
+"""Operator: study and source image -> what the user, or a reader before, marked in it, and what cannot be used."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from monai.deploy.core import OperatorSpec
 
+from imaging.found_marks import FoundMarks
 from imaging.read_marks import find_marks
 from imaging.seed_marks import Point, seed_marks
 from operators.step import Step
@@ -25,12 +26,10 @@ class ReadMarks(Step):
         spec.input("study")
         spec.input("source")
         spec.output("marks")
+        spec.output("flags")
 
     def step(self, op_input: Any, op_output: Any) -> None:
         study, source = op_input.receive("study"), op_input.receive("source")
-        if self.points:
-            op_output.emit(seed_marks(self.points, source.volume), "marks")
-            return
-        found = find_marks(study, source)
-        self.record.notes += found.flags
+        found = FoundMarks(seed_marks(self.points, source.volume)) if self.points else find_marks(study, source)
         op_output.emit(found.marks, "marks")
+        op_output.emit(found.flags, "flags")

@@ -1,4 +1,4 @@
-"""Operator: outlined marks, what the classifier said, lungs and source image -> report and segments."""
+"""Operator: outlined marks, their flags, what the classifier said, lungs and source image -> report and segments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ReportNodules(Step):
         super().__init__(fragment, *args, **kwargs)
 
     def setup(self, spec: OperatorSpec) -> None:
-        for port in ("marks", "classified", "lungs", "source"):
+        for port in ("marks", "flags", "classified", "lungs", "source"):
             spec.input(port)
         spec.output("report")
         spec.output("segments")
@@ -43,7 +43,7 @@ class ReportNodules(Step):
             [mark.origin for mark in marks] or [Origin.COMPUTER],  # it searched when nobody had marked any
             calibration=self.model.calibration,
             threshold=self.model.threshold,
-            flags=lungs.flags,
+            flags=(*op_input.receive("flags"), *lungs.flags),
         )
         op_output.emit(report, "report")
         op_output.emit(report.segments, "segments")

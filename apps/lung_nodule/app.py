@@ -9,7 +9,7 @@ from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
 
 from imaging.app_card import AppCard, option
-from imaging.find_nodules import OperatingPoint
+from imaging.find_nodules import OPERATING_POINTS
 from imaging.geometry import GeometryPolicy
 from imaging.image_kind import Kernel, Plane, Weighting
 from imaging.model_package import load_model_package
@@ -29,6 +29,7 @@ from operators.report_nodules import ReportNodules
 from operators.select_series import SelectSeries
 from operators.to_volume import ToVolume
 from operators.write_heat_maps import WriteHeatMaps
+from operators.write_parametric_map import WriteParametricMap
 from operators.write_segments import WriteSegments
 from operators.write_sr import WriteSr
 
@@ -54,11 +55,6 @@ CARD = AppCard(
     model="lung_nodule",
     rule=THIN_CHEST_CT,
 )
-OPERATING_POINTS = {
-    "strict": OperatingPoint(min_score=0.6),
-    "balanced": OperatingPoint(),
-    "sensitive": OperatingPoint(min_score=0.2),
-}
 OUTLINE, CLASSIFIER = "outline", "classifier"
 
 
@@ -68,10 +64,11 @@ class Options:
 
     points: str = option("", 'nodules at these places: "x,y,z; x,y,z" in LPS mm; nothing else is looked for')
     operating_point: Literal["strict", "balanced", "sensitive"] = option(
-        "balanced", "how nodule-like a candidate must be when nobody marked any"
+        "balanced", "how nodule-like a candidate must be when nobody marked any; sensitive needs a larger --at-most"
     )
     at_most: Literal["5", "10", "20", "50"] = option("10", "so many candidates when nobody marked any")
     heat_maps: bool = option(True, "write what the classifier looked at as a DICOM colour series")
+    parametric_map: bool = option(False, "write the same as a DICOM Parametric Map: numbers, for programs")
     backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the networks")
 
 
@@ -143,10 +140,11 @@ class LungNodule(Application):
         self.add_flow(mask_lungs, find, {("lungs", "lungs")})
         self.add_flow(to_volume, find, {("source", "source")})
         self.add_flow(find, outline, {("marks", "marks")})
+        self.add_flow(read_marks, outline, {("flags", "flags")})
         self.add_flow(to_volume, outline, {("source", "source")})
         self.add_flow(outline, classify, {("marks", "marks")})
         self.add_flow(to_volume, classify, {("source", "source")})
-        self.add_flow(outline, report, {("marks", "marks")})
+        self.add_flow(outline, report, {("marks", "marks"), ("flags", "flags")})
         self.add_flow(classify, report, {("classified", "classified")})
         self.add_flow(mask_lungs, report, {("lungs", "lungs")})
         self.add_flow(to_volume, report, {("source", "source")})
@@ -165,6 +163,10 @@ class LungNodule(Application):
             )
             self.add_flow(report, write_heat_maps, {("report", "report")})
             self.add_flow(to_volume, write_heat_maps, {("source", "source")})
+        if options.parametric_map:
+            write_map = WriteParametricMap(self, folder=folder, provenance=made_by, record=record, name="write_map")
+            self.add_flow(report, write_map, {("report", "report")})
+            self.add_flow(to_volume, write_map, {("source", "source")})
 
 
 APPLICATION = LungNodule

@@ -88,8 +88,9 @@ def calibrate(data: Path, recipe: dict[str, Any], networks: Sequence[nn.Module])
         "temperature": found.temperature,
         "bias_moved_by": -found.offset,
         "calibration": f"Calibrated on {len(nodules)} nodules of LIDC-IDRI held out fold by fold: expected calibration "
-        f"error {error:.3f}. The label was the agreement of radiologists' votes, not histology; at another site, or "
-        "with another share of malignant nodules, the probability is not calibrated.",
+        f"error {error:.3f} of single networks; that of their mean, which is given, is not known. The label was the "
+        "agreement of radiologists' votes, not histology; at another site, or with another share of malignant "
+        "nodules, the probability is not calibrated.",
     }
 
 

@@ -11,6 +11,7 @@ from imaging.region import region_of
 from imaging.report_nodules import (
     LABEL_MEANING,
     NODULE,
+    PLACE_MEANING,
     Nodule,
     nodule_headline,
     nodule_results,
@@ -86,7 +87,7 @@ def test_a_segment_is_coded_as_a_nodule_of_the_lung_on_its_side(report):
 
 
 def test_neighbouring_segments_differ_in_colour(source):
-    report = report_nodules([nodule(source, 1) for _ in range(50)], [Origin.COMPUTER])
+    report = report_nodules([nodule(source, 1)] * 50, [Origin.COMPUTER])
     colours = np.array([segment.label.display_rgb for segment in report.segments])
 
     assert np.abs(np.diff(colours, axis=0)).max(axis=1).min() > 60
@@ -153,6 +154,11 @@ def test_the_patient_has_the_highest_probability(report):
     assert "87.5 % (nodule 1)" in patient.remarks[0]
 
 
+def test_the_report_says_that_lobes_are_not_told_apart(report):
+    assert PLACE_MEANING in report.findings[0].remarks
+    assert PLACE_MEANING not in report_nodules([], [Origin.COMPUTER]).findings[0].remarks
+
+
 @pytest.mark.parametrize(("threshold", "malignant"), [(0.87, True), (0.875, True), (0.88, False)])
 def test_any_malignant_nodule_makes_the_patient_malignant(source, threshold, malignant):
     found = [nodule(source, 1, malignancy=0.1), nodule(source, 2, malignancy=0.875)]
@@ -206,22 +212,38 @@ def test_a_nodule_at_the_edge_is_flagged(source):
 
 def test_a_nodule_on_one_slice_is_flagged_for_that_alone(source):
     mask = np.zeros(source.volume.shape, bool)
-    mask[3, 10:16, 20:26] = True
+    mask[4, 9:15, 8:14] = True  # within ball 1
 
     (remark,) = remarks_on(measured_of(source, mask))
     assert "one slice only" in remark
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"), [("mean_hu", 201.0, "calcified"), ("mean_hu", 199.0, None)], ids=["dense", "soft"]
+    ("field", "value", "said"),
+    [
+        ("mean_hu", 201.0, "calcified"),
+        ("mean_hu", 199.0, None),
+        ("mean_hu", -801.0, "as dark as lung"),
+        ("mean_hu", -750.0, None),
+        ("outside_lungs", True, "lies in neither lung"),
+    ],
+    ids=["dense", "soft", "dark", "ground glass", "elsewhere"],
 )
-def test_a_dense_nodule_is_flagged(source, field, value, said):
+def test_what_no_nodule_of_the_lung_measures_is_flagged(source, field, value, said):
     found = nodule(source, 1)
 
     remarks = remarks_on(replace(found, measured=replace(found.measured, **{field: value})))
 
     assert [said in remark for remark in remarks if said] == ([True] if said else [])
     assert bool(remarks) is bool(said)
+
+
+def test_what_is_suspicious_of_the_whole_comes_before_what_is_of_one(source):
+    found = [nodule(source, 1, remarks=("odd",))]
+
+    report = report_nodules(found, [Origin.SR], flags=("a segment of the study is empty",))
+
+    assert report.flags == ("a segment of the study is empty", "Nodule 1: odd")
 
 
 def test_one_flag_names_all_nodules_it_is_about(source):

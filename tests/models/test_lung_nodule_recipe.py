@@ -83,6 +83,7 @@ def test_a_patient_in_two_folds_is_refused():
         prepare.split([nodule("a", 0), nodule("a", 1), nodule("b", 1)], 0)
 
 
+@pytest.mark.system  # slow: it reads all nodules
 def test_the_folds_of_the_data_part_the_patients(shared_data, recipe):
     folder = shared_data / "lung_nodule"
     if not (folder / "nodules.npz").exists():
@@ -182,7 +183,7 @@ def test_the_outline_network_looks_at_the_centre(recipe):
 
 def test_boxes_are_unknown_beyond_the_crop_and_hold_the_nodule_at_the_seed(recipe, rng):
     wanted = crop_input(recipe["outline"]["crop"])
-    for _ in range(8):
+    for _ in range(4):
         image, mask, known = augment.draw_box(nodule(), wanted, wanted.shape, recipe["outline"]["augmentation"], rng)
         assert image.shape == mask.shape == known.shape == wanted.shape
         assert not (mask[known == 0] > 0.5).any()

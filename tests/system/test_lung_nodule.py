@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from highdicom import imread
 from highdicom.seg import segread
 from pydicom import dcmread
 
@@ -49,7 +50,7 @@ def searched(sample, models, tmp_path_factory):
 @pytest.fixture(scope="module")
 def pointed(sample, models, tmp_path_factory):
     points = ";".join(",".join(f"{value:g}" for value in nodule.centre_mm) for nodule in NODULES)
-    return run(sample, tmp_path_factory.mktemp("pointed"), models, f"--points={points}")
+    return run(sample, tmp_path_factory.mktemp("pointed"), models, f"--points={points}", "--parametric-map")
 
 
 def nodules_of(ended):
@@ -112,7 +113,7 @@ def test_every_probability_is_one_and_the_patient_has_the_highest(pointed):
     assert any("not histology" in text for text in pointed.record["probability_means"])
 
 
-@pytest.mark.parametrize("name", ["seg.dcm", "sr.dcm"])
+@pytest.mark.parametrize("name", ["seg.dcm", "sr.dcm", "heat.dcm"])
 def test_dciodvfy_finds_no_error(pointed, name):
     said = output_of(tool("dciodvfy"), pointed.output / name)
 
@@ -127,6 +128,21 @@ def test_dciodvfy_finds_no_error_in_the_heat_maps(pointed):
         said = output_of(tool("dciodvfy"), path)
         assert [line for line in said.splitlines() if "Error" in line] == []
         assert dcmread(path, stop_before_pixels=True).BurnedInAnnotation == "YES"
+
+
+def test_the_parametric_map_is_hot_where_a_nodule_is_suspicious_and_written_only_when_asked_for(pointed, searched):
+    """The mean of the evidence is the logit, so there is some wherever the probability is above a half."""
+    heat = imread(pointed.output / "heat.dcm").get_volume(allow_missing_positions=True)
+
+    suspicious = [found for found in nodules_of(pointed) if found["malignancy_probability"] > 0.5]
+    assert suspicious
+    for found in suspicious:
+        index = np.rint(heat.map_reference_to_indices(np.array([found["centre_lps_mm"]]))[0]).astype(int)
+        reach = np.ceil(found["longest_mm"] / 2 / np.array(heat.spacing)).astype(int)
+        near = tuple(slice(max(at - far, 0), at + far + 1) for at, far in zip(index, reach, strict=True))
+        assert heat.array[near].max() > 0.5
+    assert heat.array.max() <= 1
+    assert "heat.dcm" not in searched.files
 
 
 def test_dsrdump_reads_the_report(pointed):

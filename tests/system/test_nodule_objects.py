@@ -8,6 +8,7 @@ import pytest
 import SimpleITK
 
 from imaging.encode_heat_map import write_heat_map
+from imaging.encode_parametric_map import encode_parametric_map
 from imaging.encode_seg import encode_seg
 from imaging.encode_sr import encode_sr
 from imaging.heat_box import HeatBox
@@ -115,6 +116,33 @@ def test_dciodvfy_finds_no_error_in_a_heat_map(objects, tmp_path):
 
     assert len(paths) == 9
     assert [line for path in paths for line in errors(path)] == []
+
+
+@pytest.fixture(scope="module")
+def heat_path(objects, tmp_path_factory):
+    """A Parametric Map of warmed nodules."""
+    path = tmp_path_factory.mktemp("map") / "heat.dcm"
+    source = source_of(objects[0] / "ct")
+    save_dicom(encode_parametric_map([warmed(one) for one in objects[1].nodules], source, PROVENANCE), path)
+    return path
+
+
+def test_dciodvfy_finds_no_error_in_a_parametric_map(heat_path):
+    assert errors(heat_path) == []
+
+
+def test_dcmqi_finds_the_heat_of_a_parametric_map_at_the_same_mm(objects, heat_path, tmp_path):
+    said = output_of(tool("paramap2itkimage"), "--inputDICOM", heat_path, "--outputDirectory", tmp_path, "-t", "nii")
+
+    assert (tmp_path / "pmap.nii.gz").exists(), said
+    read, read_affine = read_image(tmp_path / "pmap.nii.gz")
+    affine = affine_of("oblique", (2.5, 0.7, 0.9))
+    for number in BALLS_MM:
+        (one,) = [one for one in objects[1].nodules if one.malignancy == pytest.approx(0.2 * number)]
+        hottest = np.array(one.region.mask.shape) - 1 + one.region.start  # the last voxel of its box
+        at = np.linalg.inv(read_affine) @ affine @ [*hottest, 1]
+        np.testing.assert_allclose(at[:3], np.rint(at[:3]), atol=0.02)
+        assert read[tuple(np.rint(at[:3]).astype(int))] == pytest.approx(1.0)
 
 
 def test_simpleitk_sees_the_heat_map_in_colour_where_the_ct_is(objects, tmp_path):
