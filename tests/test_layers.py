@@ -14,9 +14,11 @@ MAY_NOT_IMPORT = {
     "operators": {"operators", "apps", "cli"},  # operators meet only in compose()
     "apps": {"apps"},
 }
+MAPS_MAY_IMPORT = ("maps", "imaging.deployment", "imaging.model_package", "imaging.outcome", "imaging.suite")
 SHARED_BY_OPERATORS = ("operators.step", "operators.networks")
 LAYERS = [path for layer in MAY_NOT_IMPORT for path in sorted((ROOT / layer).rglob("*.py"))]
-MODULES = [*LAYERS, *sorted((ROOT / "cli").rglob("*.py"))]
+MAPS = sorted((ROOT / "maps").rglob("*.py"))
+MODULES = [*LAYERS, *sorted((ROOT / "cli").rglob("*.py")), *MAPS]
 
 
 def named(path):
@@ -87,4 +89,27 @@ def test_every_imaging_module_can_be_imported_without_sdk_and_torch():
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert modules
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", MAPS, ids=named)
+def test_images_are_built_with_the_standard_library_alone(path):
+    foreign = [
+        name
+        for name in imported(path.read_text())
+        if name.split(".")[0] not in sys.stdlib_module_names
+        and not any(f"{name}.".startswith(f"{one}.") for one in MAPS_MAY_IMPORT)
+    ]
+
+    assert foreign == []
+
+
+def test_every_module_that_builds_images_can_be_imported_without_any_installed_package():
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MAPS]
+    script = f"import importlib, sys\nsys.path.insert(0, {str(ROOT)!r})\n" + "\n".join(
+        f"importlib.import_module({name!r})" for name in modules
+    )
+
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=False)
+
     assert done.returncode == 0, done.stderr

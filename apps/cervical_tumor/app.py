@@ -9,6 +9,7 @@ from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
 
 from imaging.app_card import AppCard, option
+from imaging.deployment import Deployment
 from imaging.geometry import GeometryPolicy
 from imaging.model_package import load_model_package
 from imaging.pelvic_sequences import PELVIS
@@ -47,6 +48,16 @@ CARD = AppCard(
     rule=PELVIS.t2w,
     companions=(PELVIS.dwi, PELVIS.adc),
 )  # fmt: skip
+DEPLOYMENT = Deployment(
+    ae_title="CERVICAL-TUMOR",
+    modality="MR",
+    body_part="pelvis",
+    memory_mib=4096,
+    timeout_s=900,
+    always_writes=("sr.dcm",),
+    may_write=("seg.dcm", "votes.dcm", "adc/"),
+    nothing_eligible_is_common=True,  # many pelvic studies hold no diffusion series
+)
 
 
 @dataclass(frozen=True, kw_only=True)

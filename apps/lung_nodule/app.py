@@ -9,6 +9,7 @@ from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
 
 from imaging.app_card import AppCard, option
+from imaging.deployment import Deployment
 from imaging.find_nodules import OPERATING_POINTS
 from imaging.geometry import GeometryPolicy
 from imaging.image_kind import Kernel, Plane, Weighting
@@ -54,6 +55,16 @@ CARD = AppCard(
     outputs=("DICOM SEG", "DICOM SR (TID 1500)", "heat maps as DICOM colour series", "metadata.json"),
     model="lung_nodule",
     rule=THIN_CHEST_CT,
+)
+DEPLOYMENT = Deployment(
+    ae_title="LUNG-NODULE",
+    modality="CT",
+    body_part="chest",
+    memory_mib=4096,
+    timeout_s=1200,
+    always_writes=("sr.dcm",),
+    may_write=("seg.dcm", "heat_maps/", "heat.dcm"),
+    nothing_eligible_is_common=True,  # many chest studies hold thick slices only
 )
 OUTLINE, CLASSIFIER = "outline", "classifier"
 

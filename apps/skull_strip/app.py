@@ -9,6 +9,7 @@ from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
 
 from imaging.app_card import AppCard, option
+from imaging.deployment import Deployment
 from imaging.encode_seg import BRAIN_LABEL
 from imaging.geometry import GeometryPolicy
 from imaging.image_kind import Weighting
@@ -49,6 +50,16 @@ CARD = AppCard(
     outputs=("DICOM SEG", "DICOM SR (TID 1500)", "derived DICOM MR series", "metadata.json", "NIfTI (--nifti)"),
     model="skull_strip",
     rule=T1W_HEAD,
+)
+DEPLOYMENT = Deployment(
+    ae_title="SKULL-STRIP",
+    modality="MR",
+    body_part="head",
+    memory_mib=2048,
+    timeout_s=600,
+    always_writes=("seg.dcm", "sr.dcm"),
+    may_write=("stripped/",),
+    nothing_eligible_is_common=True,  # a head study need not hold a T1w series
 )
 
 

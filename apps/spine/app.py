@@ -9,6 +9,7 @@ from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
 
 from imaging.app_card import AppCard, option
+from imaging.deployment import Deployment
 from imaging.geometry import GeometryPolicy
 from imaging.image_kind import Plane, Weighting
 from imaging.model_package import load_model_package
@@ -57,6 +58,15 @@ CARD = AppCard(
     outputs=("DICOM SEG", "DICOM SR (TID 1500)", "metadata.json", "NIfTI (--nifti)", "FRACTIONAL DICOM SEG (--votes)"),
     model="spine",
     rule=SAGITTAL_T2W_LUMBAR,
+)
+DEPLOYMENT = Deployment(
+    ae_title="SPINE-LUMBAR",
+    modality="MR",
+    body_part="lumbar spine",
+    memory_mib=2048,
+    timeout_s=600,
+    always_writes=("seg.dcm", "sr.dcm"),
+    may_write=("votes.dcm",),
 )
 
 
