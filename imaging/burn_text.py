@@ -1,47 +1,111 @@
-"""Words in the pixels of an image: nobody who looks at it can miss them, and no program loses them."""
+"""Words in the pixels of an image: nobody who looks at it can miss them, and no program loses them.
+
+Letters are those of the font that comes with Pillow, which highdicom brings: legible at any size, no font file to ship.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
 
-WIDTH, HEIGHT = 5, 7
-GLYPHS = {
-    "A": "0E11111F111111", "C": "0E11101010110E", "D": "1E11111111111E", "E": "1F10101E10101F",
-    "F": "1F10101E101010", "H": "1111111F111111", "I": "0E04040404040E", "L": "1010101010101F",
-    "M": "111B1515111111", "N": "11191513111111", "O": "0E11111111110E", "P": "1E11111E101010",
-    "R": "1E11111E141211", "S": "0F10100E01011E", "T": "1F040404040404", "U": "1111111111110E",
-    "Y": "11110A04040404", "0": "0E13151515190E", "1": "040C040404040E", "2": "0E11010204081F",
-    "3": "1E01010E01011E", "4": "02060A121F0202", "5": "1F101E0101110E", "6": "0608101E11110E",
-    "7": "1F010204080808", "8": "0E11110E11110E", "9": "0E11110F01020C", ",": "00000000000408",
-    " ": "00000000000000",
-}  # fmt: skip
-"""Rows of 5 pixels from the top, two hexadecimal digits each, the leftmost pixel in the highest bit."""
+Picture = npt.NDArray[np.uint8]
+"""(row, column, RGB)."""
+Rgb = tuple[int, int, int]
+
+WHITE: Rgb = (255, 255, 255)
+BLACK: Rgb = (0, 0, 0)
+SMALLEST = 11
+"""Height of a line in pixels below which letters cannot be told apart."""
+ANCHORS = {"left": "lm", "right": "rm", "top": "ma", "bottom": "md", "middle": "mm"}
+"""Which part of a text lies at its place, and the same for Pillow."""
 
 
-def text_mask(text: str, scale: int = 1) -> npt.NDArray[np.bool_]:
-    """Return the pixels of a line of text, (row, column); KeyError for a letter that has no glyph.
+@dataclass(frozen=True)
+class Words:
+    """A short text in a picture."""
 
-    scale  pixels for each pixel of a glyph
+    text: str
+    at: tuple[float, float]  # row, column
+    anchor: str = "middle"  # which part of the text lies there, a key of ANCHORS
+    rgb: Rgb = WHITE
 
-    >>> text_mask("L").sum(), text_mask("NO", 2).shape
-    (np.int64(11), (14, 22))
+
+@dataclass(frozen=True)
+class Entry:
+    """A text of a legend, with the colour it explains."""
+
+    text: str
+    rgb: Rgb | None = None
+
+
+def write_words(picture: Picture, words: Sequence[Words], size: int) -> Picture:
+    """Return a picture with words in it, each letter with a black rim: legible on any tissue, and little is covered."""
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    for one in words:
+        row, column = one.at
+        draw.text((column, row), one.text, one.rgb, _font(size), ANCHORS[one.anchor], stroke_width=1, stroke_fill=BLACK)
+    return np.array(image)
+
+
+def legend(width: int, entries: Sequence[Entry], size: int) -> Picture:
+    """Return a black strip of a width with entries side by side, in as many lines as they need.
+
+    An entry that is wider than the strip is broken between words; a word that is wider is cut.
     """
-    letters = []
-    for letter in text:
-        rows = np.frombuffer(bytes.fromhex(GLYPHS[letter]), np.uint8)[:, None]
-        letters += [np.unpackbits(rows, axis=1)[:, -WIDTH:], np.zeros((HEIGHT, 1), np.uint8)]
-    return np.kron(np.concatenate(letters[:-1], axis=1), np.ones((scale, scale), np.uint8)).astype(bool)
+    font, gap = _font(size), size // 2
+    line_height = sum(font.getmetrics()) + 2
+    placed, row, column = [], 0, gap
+    for entry in entries:
+        for part in _lines(entry.text, width - 2 * gap - _swatch(entry, size), size):
+            length = _swatch(entry, size) + font.getlength(part)
+            if column > gap and column + length > width - gap:
+                row, column = row + 1, gap
+            placed.append((Entry(part, entry.rgb), row, column))
+            column += int(length) + 2 * gap
+    strip = Image.new("RGB", (width, (row + 1) * line_height + 2))
+    draw = ImageDraw.Draw(strip)
+    for entry, line, left in placed:
+        top = line * line_height + 1
+        if entry.rgb is not None:
+            draw.rectangle((left, top + size // 4, left + size // 2, top + 3 * size // 4 + 1), entry.rgb)
+        draw.text((left + _swatch(entry, size), top), entry.text, WHITE, font)
+    return np.asarray(strip)
 
 
-def burn_text(image: npt.NDArray[np.uint8], lines: tuple[str, ...], scale: int = 1) -> None:
-    """Write white lines on black into the upper left corner of an RGB image, (row, column, 3); what is beyond is cut.
+def below(picture: Picture, strip: Picture) -> Picture:
+    """Return a picture with a strip of the same width below it: nothing of the picture is covered."""
+    return np.concatenate([picture, strip])
 
-    scale  pixels for each pixel of a glyph
-    """
-    top = 0
-    for line in lines:
-        text = np.pad(text_mask(line, scale), scale)
-        part = image[top : top + text.shape[0], : text.shape[1]]
-        part[:] = 255 * text[: part.shape[0], : part.shape[1], None]
-        top += text.shape[0]
+
+def text_width(text: str, size: int) -> float:
+    """Return the width of a text in pixels."""
+    return float(_font(size).getlength(text))
+
+
+def _swatch(entry: Entry, size: int) -> int:
+    return 0 if entry.rgb is None else size
+
+
+def _lines(text: str, width: int, size: int) -> list[str]:
+    """Return a text in lines that fit into a width as far as words do."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and text_width(longer, size) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+@lru_cache(maxsize=8)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # noqa: S101 the wheels of Pillow bring FreeType
+    return font

@@ -16,12 +16,14 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from imaging.burn_text import burn_text
+from imaging.burn_text import Entry, Picture, Words, below, legend, write_words
 from imaging.provenance import Provenance
 from imaging.publish import staged
+from imaging.render_slice import RESEARCH_ONLY, line_height
 from imaging.report_nodules import Nodule
 from imaging.suite import RESEARCH_USE, SUITE
 from imaging.to_volume import Plane, SourceImage
+from imaging.window import GreyWindow
 from imaging.write_common import (
     code,
     copy_attribute,
@@ -33,21 +35,20 @@ from imaging.write_common import (
     uids_of,
 )
 
-LUNG_WINDOW_HU = (-1350.0, 150.0)
-"""Shown from black to white."""
+LUNG_WINDOW = GreyWindow(-1350.0, 150.0, "lung window")
+"""In HU."""
 OPAQUE = 0.6
 """Share of the colour where the heat is 1; it falls with the heat."""
 COOLEST = 0.05
 """Heat below which the CT shows unchanged."""
-LETTERS_IN_WIDTH = 60
-"""Letters that would fill a row: text is so large that it can be read and covers little."""
 SERIES_AFTER_SEG = 4
 """Series Number minus that of the segmentation."""
-BURNT_IN = ("RESEARCH USE ONLY", "HEAT MAP")
+LEGEND = (
+    Entry(RESEARCH_ONLY), Entry("Heat map:"), Entry("little", (255, 230, 0)), Entry("much", (255, 0, 0)),
+)  # fmt: skip
+"""Below each image, the same on all: images of one series have one size."""
 COPIED = ("BodyPartExamined", "PositionReferenceIndicator", "PatientPosition", "SliceThickness")
 _SOURCE_IMAGE = ("121322", "DCM", "Source image for image processing operation")
-
-Picture = npt.NDArray[np.uint8]
 
 
 def write_heat_map(folder: Path, nodules: Sequence[Nodule], source: SourceImage, provenance: Provenance) -> list[Path]:
@@ -84,18 +85,13 @@ def shown_on(nodules: Sequence[Nodule], number: int) -> list[Nodule]:
 
 
 def picture(nodules: Sequence[Nodule], source: SourceImage, number: int) -> Picture:
-    """Return a slice in the lung window with the heat of its nodules over it, (row, column, RGB), text burnt in."""
+    """Return a slice in the lung window, (row, column, RGB), the heat of its nodules over it, and a legend below."""
     shown = shown_on(nodules, number)
-    image = blend(windowed(source.volume.array[number]), heat_on(shown, number, source.volume.shape))
-    scale = max(1, image.shape[1] // (6 * LETTERS_IN_WIDTH))
-    burn_text(image, (*BURNT_IN, f"NODULE {', '.join(str(nodule.number) for nodule in shown)}"), scale)
-    return image
-
-
-def windowed(values_hu: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return grey from 0 to 1 in the lung window."""
-    low, high = LUNG_WINDOW_HU
-    return np.asarray(np.clip((values_hu - low) / (high - low), 0, 1), np.float32)
+    heat = heat_on(shown, number, source.volume.shape)
+    image = blend(LUNG_WINDOW.grey(source.volume.array[number]), heat)
+    size = line_height(image)
+    image = write_words(image, [_number_beside(nodule) for nodule in shown], size)
+    return below(image, legend(image.shape[1], LEGEND, size))
 
 
 def heat_on(nodules: Sequence[Nodule], number: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
@@ -113,11 +109,11 @@ def heat_on(nodules: Sequence[Nodule], number: int, shape: tuple[int, ...]) -> n
     return image
 
 
-def blend(grey: npt.NDArray[np.float32], heat: npt.NDArray[np.float32]) -> Picture:
-    """Return grey from 0 to 1 as RGB with heat over it: yellow where it is low, red where it is high."""
-    colour = np.stack([np.ones_like(heat), 1 - heat, np.zeros_like(heat)], axis=-1)
+def blend(grey: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> Picture:
+    """Return grey from 0 to 255 as RGB with heat from 0 to 1 over it: yellow where it is low, red where it is high."""
+    colour = 255 * np.stack([np.ones_like(heat), 1 - heat, np.zeros_like(heat)], axis=-1)
     share = np.where(heat >= COOLEST, OPAQUE * heat, 0)[..., None]
-    return np.asarray(np.rint(255 * ((1 - share) * grey[..., None] + share * colour)), np.uint8)
+    return np.asarray(np.rint((1 - share) * grey[..., None] + share * colour), np.uint8)
 
 
 def digest_of(nodules: Sequence[Nodule]) -> str:
@@ -130,6 +126,12 @@ def digest_of(nodules: Sequence[Nodule]) -> str:
             digest.update(repr((nodule.heat.start, nodule.heat.values.shape)).encode())
             digest.update(nodule.heat.values.astype("<f4").tobytes())
     return digest.hexdigest()
+
+
+def _number_beside(nodule: Nodule) -> Words:
+    """Return the number of a nodule, written at the left of the box of its heat."""
+    box = nodule.region.box if nodule.heat is None else nodule.heat.box
+    return Words(str(nodule.number), ((box[1].start + box[1].stop) / 2, box[2].start - 2), "right")
 
 
 def _shared(source: SourceImage, provenance: Provenance, digest: str) -> Dataset:

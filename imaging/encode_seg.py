@@ -50,6 +50,7 @@ class SegmentLabel:
     category: Code
     property_type: Code
     display_rgb: tuple[int, int, int]
+    short: str = ""  # a few letters for pictures, when there are several
     site: Site | None = None  # where in the body, when the property type does not say it
     tracking_uid: str | None = None  # of what it continues; a new one when None
     algorithm_type: SegmentAlgorithmTypeValues = SegmentAlgorithmTypeValues.AUTOMATIC

@@ -285,6 +285,7 @@ def _segment_label(nodule: Nodule, used: set[str]) -> SegmentLabel:
         category=codes.SCT.MorphologicallyAbnormalStructure,
         property_type=NODULE,
         display_rgb=(round(255 * red), round(255 * green), round(255 * blue)),
+        short=str(nodule.number),
         site=nodule.site,
         tracking_uid=tracking_uid,
         algorithm_type=by.AUTOMATIC if nodule.mark.origin is Origin.COMPUTER else by.SEMIAUTOMATIC,

@@ -147,6 +147,7 @@ def segment_label(number: int, level: str | None) -> SegmentLabel:
         category=codes.SCT.AnatomicalStructure,
         property_type=vertebra_code(level),
         display_rgb=(round(255 * colour[0]), round(255 * colour[1]), round(255 * colour[2])),
+        short=level or str(number),
     )
 
 

@@ -1,50 +1,90 @@
+import string
+
 import numpy as np
 import pytest
 
-from imaging.burn_text import GLYPHS, HEIGHT, WIDTH, burn_text, text_mask
+from imaging.burn_text import SMALLEST, WHITE, Entry, Words, below, legend, text_width, write_words
 
 
-def test_every_glyph_has_its_size_and_differs_from_the_others():
-    masks = {letter: text_mask(letter) for letter in GLYPHS}
-
-    assert {mask.shape for mask in masks.values()} == {(HEIGHT, WIDTH)}
-    assert len({mask.tobytes() for mask in masks.values()}) == len(GLYPHS)
+def drawn(text, size=20, **options):
+    return write_words(np.full((60, 200, 3), 90, np.uint8), [Words(text, (30, 100), **options)], size)
 
 
-def test_a_letter_looks_like_itself():
-    rows = ["".join("#" if pixel else "." for pixel in row) for row in text_mask("F")]
-
-    assert rows == ["#####", "#....", "#....", "####.", "#....", "#....", "#...."]
-
-
-def test_a_larger_scale_repeats_pixels():
-    np.testing.assert_array_equal(text_mask("R2", 3)[1::3, 1::3], text_mask("R2"))
+def white_box(picture):
+    rows, columns = np.nonzero((picture == 255).all(axis=-1))
+    return rows.min(), rows.max(), columns.min(), columns.max()
 
 
-def test_letters_stand_beside_each_other_with_a_gap():
-    mask = text_mask("HI")
+def test_every_letter_of_ascii_is_drawn_and_differs_from_the_others():
+    letters = [letter for letter in string.printable if letter.isprintable() and letter != " "]
 
-    assert mask.shape == (HEIGHT, 2 * WIDTH + 1)
-    assert not mask[:, WIDTH].any()
-    np.testing.assert_array_equal(mask[:, WIDTH + 1 :], text_mask("I"))
+    pictures = {drawn(letter).tobytes() for letter in letters}
 
-
-def test_lines_stand_in_the_upper_left_corner_and_nothing_else_changes():
-    image = np.full((40, 60, 3), 7, np.uint8)
-
-    burn_text(image, ("NO", "LUNE"))
-
-    np.testing.assert_array_equal(image[1:8, 1:12, 0] == 255, text_mask("NO"))
-    np.testing.assert_array_equal(image[10:17, 1:24, 2] == 255, text_mask("LUNE"))
-    assert (image[18:] == 7).all()
-    assert (image[:, 25:] == 7).all()
-    assert (image[:9, 13:] == 7).all()
+    assert len(pictures) == len(letters)
 
 
-@pytest.mark.parametrize("shape", [(5, 4), (3, 100), (100, 3), (1, 1)])
-def test_what_does_not_fit_is_cut(shape):
-    image = np.full((*shape, 3), 7, np.uint8)
+def test_a_word_is_drawn_where_it_is_wanted_with_a_black_rim():
+    picture = drawn("HIH")
+    top, bottom, left, right = white_box(picture)
 
-    burn_text(image, ("RESEARCH USE ONLY", "HEAT"), 2)
+    assert abs((left + right) / 2 - 100) < 2
+    assert abs((top + bottom) / 2 - 30) < 4
+    assert (picture == 0).any()
+    assert (picture[0] == 90).all()
 
-    assert set(np.unique(image[: min(shape[0], 3), : min(shape[1], 3)])) <= {0, 255}
+
+@pytest.mark.parametrize(
+    ("anchor", "test"),
+    [
+        ("left", lambda top, bottom, left, right: left >= 98 and right > 110),
+        ("right", lambda top, bottom, left, right: right <= 101 and left < 90),
+        ("top", lambda top, bottom, left, right: top >= 30),
+        ("bottom", lambda top, bottom, left, right: bottom <= 30),
+    ],
+)
+def test_the_named_part_of_a_word_lies_at_its_place(anchor, test):
+    assert test(*white_box(drawn("HIH", anchor=anchor)))
+
+
+def test_a_picture_of_one_colour_gets_words_in_another():
+    picture = drawn("HIH", rgb=(250, 10, 20))
+
+    assert (picture == (250, 10, 20)).all(axis=-1).any()
+    assert not (picture == 255).all(axis=-1).any()
+
+
+def test_a_legend_shows_each_colour_and_its_text():
+    strip = legend(300, (Entry("RESEARCH USE ONLY"), Entry("Brain", (230, 160, 60))), 12)
+
+    assert strip.shape[1] == 300
+    assert (strip == (230, 160, 60)).all(axis=-1).sum() > 20
+    assert (strip == WHITE).all(axis=-1).any()
+
+
+def test_what_does_not_fit_beside_goes_on_the_next_line():
+    entries = [Entry(f"Nodule {number}", (255, 10 * number, 0)) for number in range(6)]
+    wide, narrow = legend(600, entries, SMALLEST), legend(150, entries, SMALLEST)
+
+    assert narrow.shape[0] > 2 * wide.shape[0]
+    for strip in (wide, narrow):
+        assert all((strip == entry.rgb).all(axis=-1).any() for entry in entries)
+
+
+def test_a_long_text_is_broken_between_words():
+    text = "no face may be seen here and nothing else either"
+    width = int(text_width(text, SMALLEST) / 2.5)
+
+    strip = legend(width, [Entry(text)], SMALLEST)
+
+    inked = strip.any(axis=(1, 2))
+    assert np.count_nonzero(np.diff(inked.astype(int)) == 1) >= 3
+    assert not strip[:, -2:].any()
+
+
+def test_below_leaves_the_picture_as_it_is():
+    picture = np.full((10, 30, 3), 7, np.uint8)
+
+    whole = below(picture, legend(30, [Entry("A")], SMALLEST))
+
+    assert (whole[:10] == 7).all()
+    assert whole.shape[0] > 10
