@@ -26,6 +26,11 @@ VERBS = {
     "explain": ("cli.explain", "say which series would be taken, and why each other one not; no inference"),
     "sample": ("cli.sample", "write a synthetic head study to try the suite on"),
     "evaluate": ("cli.evaluate", "compare segmentations with references"),
+    "deploy-files": (
+        "maps.write_deploy",
+        "write what hosts need to run the applications: gateways, schedulers, Orthanc",
+    ),
+    "check-workflow": ("maps.check_workflow", "check definitions for the MONAI Deploy Workflow Manager"),
     "import-weights": ("cli.import_weights", "make a model of published weights: a MONAI UNet or a fastMONAI learner"),
 }
 
