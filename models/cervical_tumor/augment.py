@@ -80,14 +80,15 @@ class Views(IterableDataset[View]):
         rng, options = self.rng, self.options
         zoom = rng.uniform(*options["zoom"]) if rng.random() < options["zoom_fraction"] else 1.0
         matrix = self._rotation() / zoom @ np.diag([1.0, 1.0, rng.choice([-1.0, 1.0])])
-        axes = [np.arange(n) - (n - 1) / 2 for n in shape]
-        grid = torch.from_numpy(np.stack(np.meshgrid(*axes, indexing="ij"), -1).astype(np.float32))
-        where = grid @ torch.from_numpy(matrix.T.astype(np.float32)) + torch.from_numpy(middle.astype(np.float32))
+        where = torch.from_numpy(middle.astype(np.float32)).expand(1, 1, 1, 3)
+        for axis, n in enumerate(shape):
+            along = np.outer(np.arange(n) - (n - 1) / 2, matrix[:, axis]).astype(np.float32)
+            where = where + torch.from_numpy(along).view([n if at == axis else 1 for at in range(3)] + [3])
         if rng.random() < options["elastic_fraction"]:
             where = where + self._bend(shape, options["elastic_mm"] * rng.random())
         moved = rng.normal(0, options["misaligned_mm"] / 2, 3) / self.spacing_mm
-        other = where + torch.from_numpy(moved.astype(np.float32))
-        return where, other + self._bend(shape, options["misaligned_mm"] * rng.random())
+        other = self._bend(shape, options["misaligned_mm"] * rng.random()) + torch.from_numpy(moved.astype(np.float32))
+        return where, other.add_(where)
 
     def _rotation(self) -> np.ndarray:
         """A rotation by random angles about the column, row and slice axes."""
@@ -147,5 +148,5 @@ class Views(IterableDataset[View]):
 def _sample(stack: Tensor, where: Tensor) -> Tensor:
     """Return the channels at places given in voxels; 0 outside."""
     size = torch.tensor(stack.shape[1:], dtype=torch.float32)
-    grid = ((2 * where + 1) / size - 1).flip(-1)[None]
+    grid = where.mul(2 / size).add_(1 / size - 1).flip(-1)[None]
     return F.grid_sample(stack[None], grid, padding_mode="zeros", align_corners=False)[0]

@@ -59,8 +59,11 @@ class Drawn:
 
 
 def tumour_ml(number: int, limits_ml: Limits) -> float:
-    """Return the volume of the tumour of a case: none in one of ten, else spread evenly over the logarithm."""
-    if number % WITHOUT_TUMOUR == WITHOUT_TUMOUR - 1:
+    """Return the volume of the tumour of a case: none in one of ten, else spread evenly over the logarithm.
+
+    Limits of 0 mL mean that no case has one.
+    """
+    if number % WITHOUT_TUMOUR == WITHOUT_TUMOUR - 1 or max(limits_ml) == 0:
         return 0.0
     share = (number * 0.6180339887) % 1  # golden ratio: any run of numbers covers the range
     low, high = (math.log(limit) for limit in limits_ml)
@@ -315,8 +318,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write cases into")
     parser.add_argument("--cases", type=int, required=True)
     parser.add_argument("--first", type=int, required=True, help="number of the first case: equal numbers, equal cases")
+    parser.add_argument(
+        "--tumour-ml", type=float, nargs=2, help="least and largest tumour, not the recipe's; 0 0: none"
+    )
     options = parser.parse_args()
     recipe = tomllib.loads(RECIPE.read_text())
+    if options.tumour_ml:
+        recipe["synthesis"]["tumour_ml"] = options.tumour_ml
     for number in range(options.first, options.first + options.cases):
         began = time.perf_counter()
         write_case(number, options.out / f"pelvis_{number}", recipe["synthesis"])

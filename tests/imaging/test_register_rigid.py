@@ -72,3 +72,16 @@ def test_an_image_without_contrast_is_refused(fixed):
         register_rigid(blank, fixed)
 
     assert refused.value.reason is Reason.OTHER_FRAME
+
+
+def test_an_image_that_has_nothing_in_common_with_the_other_is_refused_with_what_was_measured():
+    """Noise: chance alone gives about (bins - 1)^2 / (2 samples) = 0.014."""
+    shape = (20, 60, 56)
+    affine = affine_about(shape, (3.0, 2.5, 2.5), (0, 0, 0), (0.0, 0.0, 0.0))
+    rng = np.random.default_rng(5)
+    one, other = (Volume(rng.random(shape).astype(np.float32), affine, "PATIENT") for _ in range(2))
+
+    with pytest.raises(RefusedError, match=r"mutual information with the T2w series is 0\.0\d\d at best") as refused:
+        register_rigid(one, other)
+
+    assert refused.value.reason is Reason.OTHER_FRAME

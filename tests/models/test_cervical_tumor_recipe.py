@@ -1,6 +1,7 @@
 """The parts of the cervical tumour recipe that need no training: cases, views, and how results are counted."""
 
 import copy
+import csv
 import json
 import math
 import tomllib
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813  its usual name
 import torch
 from highdicom import Volume
 
 from imaging.find_tumour import TumourObjects
 from imaging.model_package import load_model_package, sha256_of
 from models.cervical_tumor import augment, evaluate, prepare, synthesize, train
+from tests.system.pelvic_study import T2W_AFFINE, TUMOUR_MM, expected_tumour, write_study
 
 FOLDER = Path(prepare.__file__).parent
 SHAPE = (16, 32, 48)
@@ -138,6 +141,80 @@ def test_a_folder_of_cases_becomes_images_of_three_channels(folder, tmp_path):
     assert float(found.mask.sum()) == pytest.approx(2 * 12 * 4 * 3)  # mm3 of the mask: 1 mm voxels on a 3 mm slice
 
 
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory):
+    """One study twice, as a site may have it: as DICOM, and as three NIfTI files, each sequence on its own grid."""
+    data = tmp_path_factory.mktemp("patients")
+    study = write_study(data / "0001" / "dicom")
+    for kind, name in (("t2w", "t2w"), ("dwi", "dwi"), ("adc", "adc")):
+        reader = sitk.ImageSeriesReader()
+        reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(study / kind)))
+        (data / "0002").mkdir(exist_ok=True)
+        sitk.WriteImage(reader.Execute(), str(data / "0002" / f"{name}.nii.gz"))
+    mask = Volume(expected_tumour().astype(np.uint8), T2W_AFFINE, "PATIENT")
+    for name in ("0001", "0002"):
+        prepare.write_nifti(mask, data / name / "mask.nii.gz")
+    return data
+
+
+def test_a_dicom_study_and_its_sequences_as_nifti_are_the_same_case(patients, tmp_path):
+    dicom, nifti = prepare.cached(patients, tmp_path / "cache", 2.8)
+
+    assert all(channel.any() for channel in dicom.image)
+    np.testing.assert_allclose(dicom.image.astype(float), nifti.image.astype(float), atol=0.01)
+    assert (dicom.mask & nifti.mask).sum() > 0.97 * (dicom.mask | nifti.mask).sum()  # ties: headers round positions
+    volume_ml = 4 / 3 * math.pi * math.prod(TUMOUR_MM[1]) / 1000
+    assert dicom.mask.sum() * 2.8**3 / 1000 == pytest.approx(volume_ml, rel=0.08)
+
+
+def test_one_command_trains_on_a_folder_of_patients_and_goes_on_where_it_stopped(
+    patients, recipe, tmp_path, monkeypatch
+):
+    """A convolution stands for the network: MONAI is not in this environment."""
+    monkeypatch.setattr(train, "build_network", lambda _: torch.nn.Conv3d(3, 1, 1))
+    short = tmp_path / "recipe.toml"
+    text = (FOLDER / "recipe.toml").read_text()
+    stages = [f'[[stage]]\nspacing_mm = 2.8\nshape = [16, 16, 16]\nbatch = 1\nsteps = {n}\nlearning_rate = 1e-3\n'
+              "flat_fraction = 1.0\n" for n in (2, 3)]  # fmt: skip
+    head, _, rest = text.partition("[[stage]]")
+    short.write_text(head + "".join(stages) + rest[rest.index("[optimiser]") :])
+    monkeypatch.setattr(train, "RECIPE", short)
+    work = tmp_path / "work"
+    command = ["train", "--data", str(patients), "--work", str(work), "--device", "cpu"]
+
+    monkeypatch.setattr("sys.argv", [*command, "--minutes", "0"])
+    train.main()
+    first = torch.load(work / "checkpoint.pt", weights_only=True)["at"]
+    monkeypatch.setattr("sys.argv", command)
+    train.main()
+
+    assert (first["stage"], first["step"]) == (0, 1)
+    assert torch.load(work / "checkpoint.pt", weights_only=True)["at"]["stage"] == 2
+    rows = list(csv.DictReader((work / "log.csv").read_text().splitlines()))
+    assert [(one["stage"], one["step"]) for one in rows] == [("0", "1"), ("0", "2"), ("1", "3")]
+    assert all(math.isfinite(float(one["loss"])) for one in rows)
+    assert rows[-1]["held_out_dice"]  # of the first of the two patients
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # deprecated, and still the format
+def test_training_starts_from_given_weights_at_a_given_stage(patients, recipe, tmp_path, monkeypatch):
+    torch.manual_seed(7)
+    given = torch.nn.Conv3d(3, 1, 1)
+    torch.jit.trace(given, torch.rand(1, 3, 16, 16, 16)).save(str(tmp_path / "given.ts"))
+    monkeypatch.setattr(train, "build_network", lambda _: torch.nn.Conv3d(3, 1, 1))
+    stage = {"spacing_mm": 2.8, "shape": [16] * 3, "batch": 1, "steps": 1, "flat_fraction": 1.0}
+    stages = [
+        {**stage, "learning_rate": rate} for rate in (1.0, 0.0)
+    ]  # the first would move the weights, the second not
+
+    train.train({**recipe, "stage": stages}, patients, tmp_path / "work", weights=tmp_path / "given.ts", first_stage=1)
+
+    state = torch.load(tmp_path / "work" / "checkpoint.pt", weights_only=True)
+    assert state["at"]["stage"] == 2
+    for part in ("network", "average"):
+        torch.testing.assert_close(state[part]["weight"], given.weight.detach())
+
+
 def test_the_cache_is_read_and_not_made_again(folder, tmp_path):
     prepare.fill(folder, tmp_path / "cache", [1.0])
     (folder / "one" / "t2w.nii.gz").unlink()
@@ -244,7 +321,12 @@ def test_steps_lower_the_loss_and_the_average_follows(case):
     optimiser = torch.optim.AdamW(network.parameters())
     image, mask = torch.tensor(case.image, dtype=torch.float32)[None], torch.tensor(case.mask)[None, None].float()
 
-    losses = [train._step(network, average, optimiser, image, mask, 0.1, 0.9, step) for step in range(20)]
+    losses = []
+    for _ in range(20):
+        loss = train.loss_of(network(image), mask)
+        losses.append(loss.item())
+        train.learn(loss, network, optimiser, 0.1)
+        train.follow(average, network, 0.9)
 
     assert losses[-1] < 0.8 * losses[0]
     moved = torch.linalg.norm(network.weight - start)
