@@ -95,6 +95,17 @@ class Conclusion:
         sys.stdout.write(summary(self.record, len(published), self.typed.output, seconds))
         return int(ExitCode.DONE)
 
+    def write_page(self, stage: Stage) -> None:
+        """Write the page of a run into the stage, unless none is wanted."""
+        from cli.write_page import write_page
+
+        content = self.record.page
+        if content is None or self.card is None:
+            return
+        with self.record.stage("write_page"):
+            facts = {**self._app_facts(), **success_facts(self.record), **cost_facts(self.record, self.started)}
+            write_page(stage, content, facts, self.paths.models / self.card.model)
+
     def fail(self, error: BaseException) -> int:
         """Say why there are no results, leave the verdict in the output folder, and return the exit code."""
         handled = handle_error(error, self.paths)

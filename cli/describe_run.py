@@ -44,6 +44,7 @@ def success_facts(record: RunRecord) -> dict[str, Any]:
         "outcome": str(Outcome.SUCCESS),
         "exit_code": int(ExitCode.DONE),
         "headline": record.headline,
+        "finding": record.finding,
         "flags": record.notes,
         "series": record.series,
         **record.results,

@@ -74,6 +74,7 @@ def _run_graph(module: ModuleType, options: object, stage: Stage, conclusion: Co
         record.seconds["start"] = round(time.perf_counter() - conclusion.started, 3)
         record.cpu_seconds["start"] = round(time.process_time(), 3)
         application.run()
+        conclusion.write_page(stage)
     except SystemExit as error:
         raise RuntimeError("an operator left the process") from error
     finally:

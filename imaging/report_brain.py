@@ -20,5 +20,10 @@ def brain_results(selection: Selection, source: SourceImage, measurement: BrainM
 
 
 def brain_headline(selection: Selection, measurement: BrainMeasurement) -> str:
+    """Return what was taken, and the finding."""
+    return f"Took {selection.summary()}. {brain_finding(measurement)}"
+
+
+def brain_finding(measurement: BrainMeasurement) -> str:
     """Return the finding in one sentence."""
-    return f"Took {selection.summary()}. Brain volume {measurement.volume_ml:.1f} mL"
+    return f"Brain volume {measurement.volume_ml:.1f} mL"

@@ -244,11 +244,15 @@ def nodule_results(selection: Selection, source: SourceImage, report: NoduleRepo
 
 
 def nodule_headline(selection: Selection, report: NoduleReport) -> str:
+    """Return what was taken, and the finding."""
+    return f"Took {selection.summary()}. {nodule_finding(report)}"
+
+
+def nodule_finding(report: NoduleReport) -> str:
     """Return the finding in one sentence."""
-    taken = f"Took {selection.summary()}. "
     if not report.nodules:
-        return f"{taken}{report.way.rstrip('.')}; that is no proof that there is none"
-    found = f"{taken}{_counted(len(report.nodules))} ({', and '.join(report.origins)})"
+        return f"{report.way.rstrip('.')}; that is no proof that there is none"
+    found = f"{_counted(len(report.nodules))} ({', and '.join(report.origins)})"
     largest = max(nodule.measured.longest_mm for nodule in report.nodules)
     highest = report.highest
     likely = f", highest probability of cancer {_percent(highest)} by radiologists' votes" if highest else ""

@@ -190,6 +190,11 @@ def spine_results(selection: Selection, source: SourceImage, report: SpineReport
 
 
 def spine_headline(selection: Selection, report: SpineReport) -> str:
+    """Return what was taken, and the finding."""
+    return f"Took {selection.summary()}. {spine_finding(report)}"
+
+
+def spine_finding(report: SpineReport) -> str:
     """Return the finding in one sentence."""
     names = report.levels.names
     count = len(names)
@@ -200,7 +205,7 @@ def spine_headline(selection: Selection, report: SpineReport) -> str:
     else:
         stated = ", the lowest as stated by the user" if report.levels.basis == "user" else ""
         levels = f"{known[0]} to {known[-1]}{stated}{'' if len(known) == count else ', the others not established'}"
-    return f"Took {selection.summary()}. {bodies}, {levels}"
+    return f"{bodies}, {levels}"
 
 
 def _body_facts(report: SpineReport, at: int) -> dict[str, Any]:

@@ -153,16 +153,21 @@ def tumour_results(sequences: PelvicSequences, aligned: AlignedSequences, report
 
 
 def tumour_headline(sequences: PelvicSequences, report: TumourReport) -> str:
-    """Return the finding in one sentence."""
+    """Return what was taken, and the finding."""
     taken = [f"Took {sequences.t2w.summary()}"]
     if sequences.dwi:
         kind = "calculated b" if sequences.calculated else "b"
         taken.append(f"DWI {sequences.dwi.selection.stack} ({kind} = {_number(sequences.b_value)} s/mm2)")
     if sequences.adc:
         taken.append(f"ADC {sequences.adc.selection.stack}")
+    return f"{', with '.join(taken)}. {tumour_finding(report)}"
+
+
+def tumour_finding(report: TumourReport) -> str:
+    """Return the finding in one sentence."""
     others = len(report.found.others)
     also = f", and {others} other {'object' if others == 1 else 'objects'}" if others else ""
-    return f"{', with '.join(taken)}. {report.statement[0].upper()}{report.statement[1:]}{also}"
+    return f"{report.statement[0].upper()}{report.statement[1:]}{also}"
 
 
 def _quantities(measured: TumourMeasurement) -> tuple[Quantity, ...]:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imaging.outcome import SuiteError
+
+if TYPE_CHECKING:  # it imports numpy, which has to wait until the process is prepared
+    from imaging.report_page import PageContent
 
 
 class StageError(Exception):
@@ -31,7 +34,9 @@ class RunRecord:
     notes: list[str] = field(default_factory=list)  # what a user should know: fallbacks, quality flags
     series: list[dict[str, Any]] = field(default_factory=list)  # the verdict on each, as soon as it is known
     results: dict[str, Any] = field(default_factory=dict)
-    headline: str = ""  # the finding in one sentence
+    finding: str = ""  # in one sentence
+    headline: str = ""  # the same, after what was taken
+    page: PageContent | None = None  # what the page shows; None when none is wanted
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

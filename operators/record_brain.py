@@ -6,7 +6,7 @@ from typing import Any
 
 from monai.deploy.core import OperatorSpec
 
-from imaging.report_brain import brain_headline, brain_results
+from imaging.report_brain import brain_finding, brain_headline, brain_results
 from operators.step import Step
 
 
@@ -23,5 +23,6 @@ class RecordBrain(Step):
         source = op_input.receive("source")
         measurement = op_input.receive("measurement")
         self.record.results = brain_results(selection, source, measurement)
+        self.record.finding = brain_finding(measurement)
         self.record.headline = brain_headline(selection, measurement)
         self.record.notes += [*source.flags, *measurement.flags]

@@ -6,7 +6,7 @@ from typing import Any
 
 from monai.deploy.core import OperatorSpec
 
-from imaging.report_nodules import nodule_headline, nodule_results
+from imaging.report_nodules import nodule_finding, nodule_headline, nodule_results
 from operators.step import Step
 
 
@@ -22,5 +22,6 @@ class RecordNodules(Step):
         selection, source = op_input.receive("selection"), op_input.receive("source")
         report = op_input.receive("report")
         self.record.results = nodule_results(selection, source, report)
+        self.record.finding = nodule_finding(report)
         self.record.headline = nodule_headline(selection, report)
         self.record.notes += [*source.flags, *report.flags]

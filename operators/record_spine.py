@@ -6,7 +6,7 @@ from typing import Any
 
 from monai.deploy.core import OperatorSpec
 
-from imaging.report_spine import spine_headline, spine_results
+from imaging.report_spine import spine_finding, spine_headline, spine_results
 from operators.step import Step
 
 
@@ -22,5 +22,6 @@ class RecordSpine(Step):
         selection, source = op_input.receive("selection"), op_input.receive("source")
         report = op_input.receive("report")
         self.record.results = spine_results(selection, source, report)
+        self.record.finding = spine_finding(report)
         self.record.headline = spine_headline(selection, report)
         self.record.notes += [*source.flags, *report.flags]

@@ -6,7 +6,7 @@ from typing import Any
 
 from monai.deploy.core import OperatorSpec
 
-from imaging.report_tumour import tumour_headline, tumour_results
+from imaging.report_tumour import tumour_finding, tumour_headline, tumour_results
 from operators.step import Step
 
 
@@ -22,5 +22,6 @@ class RecordTumour(Step):
         sequences, aligned = op_input.receive("sequences"), op_input.receive("aligned")
         report = op_input.receive("report")
         self.record.results = tumour_results(sequences, aligned, report)
+        self.record.finding = tumour_finding(report)
         self.record.headline = tumour_headline(sequences, report)
         self.record.notes += [*aligned.source.flags, *report.flags]

@@ -14,9 +14,11 @@ from imaging.geometry import GeometryPolicy
 from imaging.model_package import load_model_package
 from imaging.pelvic_sequences import PELVIS
 from imaging.provenance import Provenance
+from imaging.report_page import PageWish
 from imaging.report_tumour import ACTIVATION_LABEL
 from imaging.run_record import Run
 from operators.align_sequences import AlignSequences
+from operators.draw_findings import DrawFindings
 from operators.find_tumour import FindTumour
 from operators.load_study import LoadStudy
 from operators.measure_tumour import MeasureTumour
@@ -70,6 +72,8 @@ class Options:
     derived_adc: bool = option(False, "also write the ADC map as a derived DICOM series where it had to be fitted")
     full_grid: bool = option(False, "give the network its full grid, padded, instead of one that fits the T2w series")
     nifti: bool = option(False, "also write the tumour and the aligned sequences as NIfTI, on the T2w grid")
+    page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
+    identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
     backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the network")
 
 
@@ -140,6 +144,17 @@ class CervicalTumor(Application):
         self.add_flow(align, report, {("aligned", "aligned")})
         self.add_flow(measure, report, {("report", "report")})
 
+        if options.page:
+            draw = DrawFindings(
+                self,
+                title=TITLE,
+                wish=PageWish(html=options.page, dicom=False, identity=options.identity),
+                provenance=made_by,
+                record=record,
+                name="draw_findings",
+            )
+            self.add_flow(measure, draw, {("report", "report"), ("segments", "segments")})
+            self.add_flow(align, draw, {("source", "source")})
         if options.votes:
             restore_votes = RestoreProbability(self, record=record, name="restore_votes")
             write_votes = WriteVotes(

@@ -10,16 +10,19 @@ from monai.deploy.core import Application
 
 from imaging.app_card import AppCard, option
 from imaging.deployment import Deployment
+from imaging.encode_heat_map import LUNG_WINDOW
 from imaging.find_nodules import OPERATING_POINTS
 from imaging.geometry import GeometryPolicy
 from imaging.image_kind import Kernel, Plane, Weighting
 from imaging.model_package import load_model_package
 from imaging.nodule_crop import load_crop_input
 from imaging.provenance import Provenance
+from imaging.report_page import PageWish
 from imaging.run_record import Run
 from imaging.seed_marks import parse_points
 from imaging.select_series import SeriesRule
 from operators.classify_regions import ClassifyRegions
+from operators.draw_findings import DrawFindings
 from operators.find_nodules import FindNodules
 from operators.load_study import LoadStudy
 from operators.mask_lungs import MaskLungs
@@ -80,6 +83,8 @@ class Options:
     at_most: Literal["5", "10", "20", "50"] = option("10", "so many candidates when nobody marked any")
     heat_maps: bool = option(True, "write what the classifier looked at as a DICOM colour series")
     parametric_map: bool = option(False, "write the same as a DICOM Parametric Map: numbers, for programs")
+    page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
+    identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
     backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the networks")
 
 
@@ -168,6 +173,18 @@ class LungNodule(Application):
         self.add_flow(to_volume, remember, {("source", "source")})
         self.add_flow(report, remember, {("report", "report")})
 
+        if options.page:
+            draw = DrawFindings(
+                self,
+                title="Lung nodules",
+                wish=PageWish(html=options.page, dicom=False, identity=options.identity),
+                provenance=made_by,
+                window=LUNG_WINDOW,
+                record=record,
+                name="draw_findings",
+            )
+            self.add_flow(report, draw, {("report", "report"), ("segments", "segments")})
+            self.add_flow(to_volume, draw, {("source", "source")})
         if options.heat_maps:
             write_heat_maps = WriteHeatMaps(
                 self, folder=folder / "heat_maps", provenance=made_by, record=record, name="write_heat_maps"

@@ -15,8 +15,10 @@ from imaging.geometry import GeometryPolicy
 from imaging.image_kind import Weighting
 from imaging.model_package import load_model_package
 from imaging.provenance import Provenance
+from imaging.report_page import PageWish
 from imaging.run_record import Run
 from imaging.select_series import SeriesRule
+from operators.draw_findings import DrawFindings
 from operators.keep_largest import KeepLargest
 from operators.load_study import LoadStudy
 from operators.measure_brain import MeasureBrain
@@ -42,6 +44,7 @@ T1W_HEAD = SeriesRule(
     other_body_parts=("ABDOMEN", "BREAST", "KNEE", "PELVIS", "PROSTATE", "SPINE", "ANKLE", "SHOULDER", "HIP", "HEART"),
 )
 ONE_THICK_SLICE = GeometryPolicy(max_gap_mm=4.0)  # the network is trained on slices of up to 5 mm
+FACELESS_MM = 15.0  # what is farther from the brain is not shown in planes that would show a face
 CARD = AppCard(
     name="skull_strip",
     version="0.1.0",
@@ -69,6 +72,8 @@ class Options:
 
     nifti: bool = option(False, "also write mask and skull-stripped image as NIfTI")
     stripped_series: bool = option(True, "write the skull-stripped image as a DICOM series")
+    page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
+    identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
     backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the network")
 
 
@@ -129,6 +134,20 @@ class SkullStrip(Application):
         self.add_flow(to_volume, report, {("source", "source")})
         self.add_flow(measure, report, {("measurement", "measurement")})
 
+        if options.page:
+            draw = DrawFindings(
+                self,
+                title="Brain",
+                wish=PageWish(html=options.page, dicom=False, identity=options.identity),
+                provenance=made_by,
+                label=BRAIN_LABEL,
+                hide_beyond_mm=FACELESS_MM,
+                record=record,
+                name="draw_findings",
+            )
+            self.add_flow(measure, draw, {("measurement", "report")})
+            self.add_flow(keep_largest, draw, {("mask", "segments")})
+            self.add_flow(to_volume, draw, {("source", "source")})
         if options.stripped_series:
             series = folder / "stripped"
             write_series = WriteStrippedSeries(

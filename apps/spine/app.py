@@ -14,9 +14,11 @@ from imaging.geometry import GeometryPolicy
 from imaging.image_kind import Plane, Weighting
 from imaging.model_package import load_model_package
 from imaging.provenance import Provenance
+from imaging.report_page import PageWish
 from imaging.report_spine import BODIES_LABEL
 from imaging.run_record import Run
 from imaging.select_series import SeriesRule
+from operators.draw_findings import DrawFindings
 from operators.load_study import LoadStudy
 from operators.measure_bodies import MeasureBodies
 from operators.order_bodies import OrderBodies
@@ -80,6 +82,8 @@ class Options:
     nifti: bool = option(False, "also write the bodies as a NIfTI label map")
     votes: bool = option(False, "also write the mean probability of the networks as a FRACTIONAL DICOM SEG")
     mirror: bool = option(False, "also run the network on the image mirrored left to right, and take the mean")
+    page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
+    identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
     backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the network")
 
 
@@ -150,6 +154,17 @@ class Spine(Application):
         self.add_flow(to_volume, report, {("source", "source")})
         self.add_flow(measure, report, {("report", "report")})
 
+        if options.page:
+            draw = DrawFindings(
+                self,
+                title="Vertebral bodies",
+                wish=PageWish(html=options.page, dicom=False, identity=options.identity),
+                provenance=made_by,
+                record=record,
+                name="draw_findings",
+            )
+            self.add_flow(measure, draw, {("report", "report"), ("segments", "segments")})
+            self.add_flow(to_volume, draw, {("source", "source")})
         if options.nifti:
             write_labels = WriteLabels(self, folder=folder, record=record, name="write_labels")
             self.add_flow(order, write_labels, {("bodies", "bodies")})

@@ -1,0 +1,79 @@
+"""What the graph of an application gives to the page: findings with their numbers and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from imaging.encode_seg import Segment
+from imaging.finding import Finding, Report
+from imaging.key_pictures import MOST_PICTURED, close_ups, overview, whole_slice
+from imaging.page_values import values_of
+from imaging.provenance import Provenance
+from imaging.read_values import raw_value
+from imaging.report_page import Identity, KeyPicture, PageContent, PageFinding, PageWish
+from imaging.to_volume import SourceImage
+from imaging.window import GreyWindow
+
+
+def page_content(
+    report: Report,
+    segments: Sequence[Segment],
+    source: SourceImage,
+    *,
+    window: GreyWindow,
+    title: str,
+    wish: PageWish,
+    provenance: Provenance,
+    hide_beyond_mm: float | None = None,
+) -> PageContent:
+    """Return the findings of a report with their pictures.
+
+    segments        those the findings refer to by their number, on the grid of the source volume
+    hide_beyond_mm  as in ``close_ups``
+    """
+    volume = source.volume
+    shows_all = overview(volume, segments, window) if hide_beyond_mm is None else None
+
+    def pictures(at: int) -> tuple[KeyPicture, ...]:
+        if not 0 <= at < min(len(segments), MOST_PICTURED):
+            return ()
+        whole = () if shows_all or hide_beyond_mm is not None else (whole_slice(volume, segments, at, window),)
+        return (*whole, *close_ups(volume, segments, at, window, hide_beyond_mm))
+
+    def shown(finding: Finding) -> PageFinding:
+        at = (finding.segment or 0) - 1
+        return PageFinding(
+            label=segments[at].label.label if at >= 0 else finding.label,
+            rgb=segments[at].label.display_rgb if at >= 0 else None,
+            values=values_of(finding),
+            remarks=finding.remarks,
+            pictures=pictures(at),
+        )
+
+    return PageContent(
+        wish=wish,
+        title=title,
+        source=source,
+        provenance=provenance,
+        overview=shows_all,
+        general=tuple(shown(finding) for finding in report.findings if finding.segment is None),
+        findings=tuple(shown(finding) for finding in report.findings if finding.segment is not None),
+        window=window.basis,
+        identity=identity_of(source) if wish.identity else None,
+    )
+
+
+def identity_of(source: SourceImage) -> Identity:
+    """Return whose images they are, from the header of the source."""
+    header = source.stack.header
+
+    def said(keyword: str) -> str:
+        return " ".join(str(raw_value(header, keyword) or "").replace("^", " ").split())
+
+    date = said("StudyDate")
+    whole = len(date) == 8 and date.isdigit()
+    return Identity(
+        name=said("PatientName"),
+        patient_id=said("PatientID"),
+        study_date=f"{date[:4]}-{date[4:6]}-{date[6:]}" if whole else date,
+    )

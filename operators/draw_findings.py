@@ -1,0 +1,59 @@
+"""Operator: report, segments and source image -> what the page of the run shows of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monai.deploy.core import OperatorSpec
+
+from imaging.encode_seg import Segment, SegmentLabel
+from imaging.page_content import page_content
+from imaging.provenance import Provenance
+from imaging.report_page import PageWish
+from imaging.window import GreyWindow, grey_window
+from operators.step import Step
+
+
+class DrawFindings(Step):
+    """Numbers and key slices of each finding; the page is written when the run has ended and its facts are known.
+
+    label  of the one segment, where what arrives at the port ``segments`` is its mask
+    """
+
+    def __init__(
+        self,
+        fragment: Any,
+        *args: Any,
+        title: str,
+        wish: PageWish,
+        provenance: Provenance,
+        window: GreyWindow | None = None,
+        label: SegmentLabel | None = None,
+        hide_beyond_mm: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.title = title
+        self.wish = wish
+        self.provenance = provenance
+        self.window = window
+        self.label = label
+        self.hide_beyond_mm = hide_beyond_mm
+        super().__init__(fragment, *args, **kwargs)
+
+    def setup(self, spec: OperatorSpec) -> None:
+        spec.input("report")
+        spec.input("segments")
+        spec.input("source")
+
+    def step(self, op_input: Any, op_output: Any) -> None:
+        source, segments = op_input.receive("source"), op_input.receive("segments")
+        self.record.page = page_content(
+            op_input.receive("report"),
+            [Segment(self.label, segments.array)] if self.label else segments,
+            source,
+            window=self.window or grey_window(source),
+            title=self.title,
+            wish=self.wish,
+            provenance=self.provenance,
+            hide_beyond_mm=self.hide_beyond_mm,
+        )
