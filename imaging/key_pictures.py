@@ -30,7 +30,7 @@ MOST_PICTURED = 10
 """Findings with pictures of their own; the others are in the table."""
 LEAST_FIELD_MM = 70.0
 """Side of a close-up, unless the finding needs more: twice its extent."""
-PIXELS, OVERVIEW_PIXELS = 400, 512
+PIXELS, WHOLE_PIXELS = 288, 400
 """Longer side of a close-up, of a whole slice."""
 QUALITY = 82
 """Of JPEG, in full resolution of colour: outlines are thin."""
@@ -114,7 +114,7 @@ def _picture(
     whole = view.values.shape
     view = view if close_to is None else cropped(view, close_to)
     part = "" if view.values.shape == whole else "close-up of "
-    image = draw_view(view, window, square_size(view, PIXELS if close_to is not None else OVERVIEW_PIXELS))
+    image = draw_view(view, window, square_size(view, PIXELS if close_to is not None else WHOLE_PIXELS))
     count = volume.shape[axis_across(volume, plane)]
     where = f"{part}{plane.value} slice {number + 1} of {count}"
     return KeyPicture(
@@ -139,16 +139,19 @@ def cropped(view: SliceView, at: int) -> SliceView:
     mask = view.outlined[at].mask
     if not mask.any():
         return view
-    parts = [_part(mask.any(axis=1 - axis), view.pixel_mm[axis], mask.shape[axis]) for axis in (0, 1)]
-    extents_mm = [(stop - start) * mm for (start, stop, _), mm in zip(parts, view.pixel_mm, strict=True)]
+    seen = [np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))]
+    extents_mm = [(found[-1] + 1 - found[0]) * mm for found, mm in zip(seen, view.pixel_mm, strict=True)]
     side_mm = max(LEAST_FIELD_MM, 2 * max(extents_mm))
-    if side_mm > WHOLE * min(count * mm for count, mm in zip(mask.shape, view.pixel_mm, strict=True)):
+    whole_mm = [count * mm for count, mm in zip(mask.shape, view.pixel_mm, strict=True)]
+    if side_mm > WHOLE * max(whole_mm):
         return view
-    rows, columns = (_window((start + stop) / 2, side_mm / mm, count) for (start, stop, count), mm in
-                     zip(parts, view.pixel_mm, strict=True))  # fmt: skip
-    box = (rows, columns)
-    outlined = tuple(replace(one, mask=one.mask[box]) for one in view.outlined)
-    return replace(view, values=view.values[box], outlined=outlined)
+    middles = [(found[0] + found[-1] + 1) / 2 for found in seen]
+    rows, columns = (
+        _window(middle, side_mm / mm, count)
+        for middle, mm, count in zip(middles, view.pixel_mm, mask.shape, strict=True)
+    )
+    outlined = tuple(replace(one, mask=one.mask[rows, columns]) for one in view.outlined)
+    return replace(view, values=view.values[rows, columns], outlined=outlined)
 
 
 def near(view: SliceView, distance_mm: float) -> npt.NDArray[np.bool_]:
@@ -164,11 +167,6 @@ def jpeg_of(image: npt.NDArray[np.uint8]) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
     return stream.getvalue()
-
-
-def _part(seen: npt.NDArray[np.bool_], pixel_mm: float, count: int) -> tuple[int, int, int]:
-    found = np.flatnonzero(seen)
-    return int(found[0]), int(found[-1]) + 1, count
 
 
 def _window(centre: float, size: float, count: int) -> slice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from imaging.encode_seg import Segment
 from imaging.finding import Finding, Report
@@ -34,6 +34,8 @@ def page_content(
     volume = source.volume
     shows_all = overview(volume, segments, window) if hide_beyond_mm is None else None
 
+    said = {remark for finding in report.findings if finding.segment is None for remark in finding.remarks}
+
     def pictures(at: int) -> tuple[KeyPicture, ...]:
         if not 0 <= at < min(len(segments), MOST_PICTURED):
             return ()
@@ -42,11 +44,12 @@ def page_content(
 
     def shown(finding: Finding) -> PageFinding:
         at = (finding.segment or 0) - 1
+        label = segments[at].label.label if at >= 0 else finding.label
         return PageFinding(
-            label=segments[at].label.label if at >= 0 else finding.label,
+            label=label,
             rgb=segments[at].label.display_rgb if at >= 0 else None,
             values=values_of(finding),
-            remarks=finding.remarks,
+            remarks=own_remarks(finding, label, said),
             pictures=pictures(at),
         )
 
@@ -61,6 +64,12 @@ def page_content(
         window=window.basis,
         identity=identity_of(source) if wish.identity else None,
     )
+
+
+def own_remarks(finding: Finding, label: str, said: Collection[str]) -> tuple[str, ...]:
+    """Return the remarks on a finding without its name, and of a segment without those that hold for all."""
+    remarks = [one for one in finding.remarks if finding.segment is None or one not in said]
+    return tuple(one.removeprefix(f"{label}: ") for one in remarks)
 
 
 def identity_of(source: SourceImage) -> Identity:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from imaging.html_parts import Html, element, joined, table
 from imaging.page_style import STYLE
 from imaging.page_values import Value
-from imaging.report_page import KeyPicture, PageFinding, ReportPage, Stage, Wanted
+from imaging.report_page import KeyPicture, PageFinding, ReportPage, SeriesVerdict, Stage, Wanted
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """What the browser may load: nothing from elsewhere, and no script."""
@@ -173,7 +173,7 @@ def _wanted(wanted: Wanted) -> Html:
     return joined([*heading, *parts])
 
 
-def _verdicts(caption: str, verdicts: Sequence[object]) -> Html:
+def _verdicts(caption: str, verdicts: Sequence[SeriesVerdict]) -> Html:
     rows = [
         [one.name, one.modality, f"{one.slices} of {one.images} images" if one.slices != one.images else
          f"{one.images} images", one.parts or "-", one.verdict, "; ".join(one.reasons)]

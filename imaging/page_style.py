@@ -35,11 +35,11 @@ table{border-collapse:collapse;width:100%;font-size:.95rem}
 caption{text-align:left;padding:.5rem .7rem;color:var(--soft)}
 th,td{text-align:left;vertical-align:top;padding:.4rem .7rem;border-top:1px solid var(--line)}
 thead th{background:var(--card);border-top:0;vertical-align:bottom}
-tbody th{font-weight:600}td ul{margin:0;padding-left:1.1rem}
+tbody th{font-weight:600;min-width:5.5rem}td ul{margin:0;padding-left:1.1rem}
 .numbers td{font-variant-numeric:tabular-nums;white-space:nowrap}.numbers small{color:var(--soft);white-space:nowrap}
 .swatch{display:inline-block;width:.85em;height:.85em;border-radius:2px;border:1px solid var(--soft);margin-right:.45em;
 vertical-align:-.05em}
-.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,15.5rem),1fr));gap:.9rem;margin:.6rem 0}
+.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(46%,15.5rem),1fr));gap:.9rem;margin:.6rem 0}
 .wide{grid-template-columns:repeat(auto-fill,minmax(min(100%,24rem),1fr))}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:6px;overflow:hidden}
 figure img{display:block;width:100%;height:auto;background:#000}
@@ -57,7 +57,7 @@ th,td{padding:.35rem .5rem}}
 body{font-size:10pt}header,main,footer{max-width:none;padding:0}nav,.skip,.screen{display:none}
 .research{position:static;background:#fff;color:#8a1c1c;border:2px solid #8a1c1c}
 figure,tr,.box,.keep{break-inside:avoid}h2,h3{break-after:avoid}thead{display:table-header-group}
-.scroll{overflow:visible;border:0}table{font-size:9pt}.numbers td{white-space:normal}
+.scroll{overflow:visible;border:0}table{font-size:9pt}
 .pictures{grid-template-columns:repeat(4,1fr);gap:3mm}.wide{grid-template-columns:repeat(2,1fr)}
 details::details-content{content-visibility:visible;block-size:auto;height:auto}summary{list-style:none;color:#000}
 a{text-decoration:none}.swatch,.bar,figure img{print-color-adjust:exact;-webkit-print-color-adjust:exact}}

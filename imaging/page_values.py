@@ -62,7 +62,17 @@ def _name(quantity: Quantity, finding: Finding) -> tuple[str, str]:
             place = location.meaning
         elif modifier is not None:
             parts.append(modifier.meaning.lower())
-    return ", ".join(parts), place
+    return ", ".join([_sentence(parts[0]), *parts[1:]]), place
+
+
+def _sentence(name: str) -> str:
+    """Return the meaning of a code as a heading: abbreviations stay, other capitals go.
+
+    >>> _sentence("T2 Weighted MR Signal Intensity")
+    'T2 weighted MR signal intensity'
+    """
+    first, *others = name.split()
+    return " ".join([first, *(word if word[1:] != word[1:].lower() else word.lower() for word in others)])
 
 
 def _parts(site: Code | Site) -> tuple[Code, Code | None]:

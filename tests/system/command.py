@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from imaging.write_sample import write_head_study
+from tests.html_judge import without_pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "cli.main"]
@@ -111,7 +112,8 @@ def identifying(ended: Ended) -> list[tuple[str, str]]:
 
 def _text_of(path: Path) -> str:
     content = path.read_bytes()
-    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8", "replace")
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8", "replace")
+    return without_pictures(text) if path.suffix == ".html" else text
 
 
 def environment(extra: dict[str, str] | None = None) -> dict[str, str]:

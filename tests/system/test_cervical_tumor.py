@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),  # deprecated, and still the format
 ]
 
-OBJECTS = {"seg.dcm", "sr.dcm", *VERDICT}
+OBJECTS = {"seg.dcm", "sr.dcm", "report.html", *VERDICT}
 
 
 def run_of(study, folder, models, *more):
