@@ -46,6 +46,12 @@ def has_begun(output):
     return (output / ".partial").exists()
 
 
+def is_owned(output):
+    """Whether the run has noted its process: a second one names it."""
+    owner = output / ".partial" / "owner"
+    return owner.exists() and owner.stat().st_size > 0
+
+
 def writes_series(output):
     return any(output.glob(".partial/stripped/*"))
 
@@ -101,7 +107,7 @@ def test_a_run_after_one_that_was_killed_takes_its_place(small, small_run, model
 
 def test_a_second_run_into_the_same_folder_is_refused_and_does_the_first_no_harm(small, small_run, models, tmp_path):
     first = start("exec", "skull_strip", "-i", small, "-o", tmp_path / "out", "-m", models)
-    while not has_begun(tmp_path / "out") and first.poll() is None:
+    while not is_owned(tmp_path / "out") and first.poll() is None:
         time.sleep(0.005)
     first.send_signal(signal.SIGSTOP)
 
