@@ -79,7 +79,8 @@ def cost_facts(record: RunRecord, started: float) -> dict[str, Any]:
 def mercure_result(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return result.json: the part of the facts that mercure archives, and the notification it may send.
 
-    It is asked for where somebody should look: anything but a success without flags.
+    It is asked for where somebody should look: anything but a success without flags. Without results there is nothing
+    to send, which mercure would report as an error of its own.
     """
     kept = ("made_by", "app", "app_version", "outcome", "reason", "exit_code", "flags", "measurements")
     said = [facts.get("headline") or facts.get("exception_message", ""), *facts["flags"]]
@@ -87,6 +88,7 @@ def mercure_result(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{key: facts[key] for key in kept if key in facts},
         "__mercure_notification": {"text": "\n".join(said), "requested": worth_a_look},
+        **({} if facts["outcome"] == Outcome.SUCCESS else {"__mercure_routing": {"discard": True}}),
     }
 
 

@@ -24,6 +24,7 @@ exec timeout --preserve-status 600 "${MAP_ENGINE:-docker}" run --rm \
   --memory-swap=2048m \
   --shm-size=64m \
   --user "${MAP_USER:-$(id -u):$(id -g)}" \
+  --env "MAP_EMPTY_ON_FAILURE=${MAP_EMPTY_ON_FAILURE:-0}" \
   --mount "type=bind,source=$study,target=/var/holoscan/input,readonly" \
   --mount "type=bind,source=$output,target=/var/holoscan/output" \
-  map-suite/skull-strip:0.1.0 "$@"
+  map-suite/skull_strip:0.1.0 "$@"

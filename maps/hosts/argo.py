@@ -74,6 +74,7 @@ def _template(app: AppDescription, site: Site) -> dict[str, Data]:
             "env": [
                 {"name": "HOLOSCAN_INPUT_PATH", "value": INPUT},
                 {"name": "HOLOSCAN_OUTPUT_PATH", "value": OUTPUT},
+                pod.SAY_WHY,
             ],
             "securityContext": pod.CONTAINER_SECURITY,
             "resources": pod.resources(app),

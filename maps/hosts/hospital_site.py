@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from imaging.outcome import UsageError
+from imaging.suite import SUITE
 from maps.describe_app import AppDescription
 from maps.hosts.gateway_rules import ae_title_errors, host_errors, port_errors
 
@@ -54,7 +55,7 @@ class Site:
 
 def image_repository(app: AppDescription) -> str:
     """Return the name of an application's image without registry and tag."""
-    return f"map-suite/{dns_name(app)}"
+    return f"{SUITE}/{app.name}"
 
 
 def dns_name(app: AppDescription) -> str:

@@ -60,6 +60,7 @@ def _pod(app: AppDescription, site: Site) -> dict[str, Data]:
             {
                 "name": dns_name(app),
                 "image": site.image(app),
+                "env": [pod.SAY_WHY],
                 "securityContext": pod.CONTAINER_SECURITY,
                 "resources": pod.resources(app),
                 "volumeMounts": [

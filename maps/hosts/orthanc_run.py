@@ -110,7 +110,7 @@ def run(
         (source / f"{number:06d}.dcm").write_bytes(orthanc.call(f"/instances/{instance}/file"))
     code = run_image(app, folder, config)
     if code:
-        say(f"{app['name']} {study}: exit code {code}, nothing stored. {reason(output)}")
+        say(f"{app['name']} {study}: exit code {code}, nothing stored")
         return
     results = sorted(output.rglob("*.dcm"))
     for file in results:
@@ -136,14 +136,6 @@ def run_image(app: Mapping[str, Any], folder: Path, config: Mapping[str, Any]) -
     except subprocess.TimeoutExpired:
         subprocess.run(["docker", "stop", "--time=30", name], check=False)  # noqa: S603, S607
         return 143
-
-
-def reason(output: Path) -> str:
-    """Return what the application says of its end."""
-    try:
-        return str(json.loads((output / "metadata.json").read_text())["exception_message"])
-    except (OSError, ValueError, KeyError):
-        return "It left no metadata.json."
 
 
 def main() -> int:

@@ -38,6 +38,8 @@ def resources(app: AppDescription) -> dict[str, Data]:
     }
 
 
+SAY_WHY: dict[str, Data] = {"name": "MAP_EMPTY_ON_FAILURE", "value": "0"}
+"""The exit code says that a run failed; metadata.json, which images otherwise take away, says why."""
 SCRATCH: dict[str, Data] = {"name": "scratch", "emptyDir": {"sizeLimit": f"{SCRATCH_MIB}Mi"}}
 SCRATCH_MOUNT: dict[str, Data] = {"name": "scratch", "mountPath": "/tmp"}  # noqa: S108  in the container
 

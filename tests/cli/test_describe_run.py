@@ -71,3 +71,8 @@ def test_mercure_is_asked_to_notify_of_what_is_no_success():
     notification = mercure_result(failed(NothingEligibleError("no such series")))["__mercure_notification"]
 
     assert notification == {"text": "no such series", "requested": True}
+
+
+def test_mercure_is_told_to_send_nothing_where_there_is_no_result():
+    assert "__mercure_routing" not in result_of()
+    assert mercure_result(failed(NothingEligibleError("no such series")))["__mercure_routing"] == {"discard": True}

@@ -103,4 +103,4 @@ def test_a_name_that_a_host_would_refuse_is_refused(name, value):
 def test_the_longest_names_are_accepted():
     site = Site(registry="r.example:5000/a/b", tag="x" * 128, pacs_ae_title="FIFTEEN-LETTERS", pacs_port=65535)
 
-    assert site.image(APPS[0]).startswith("r.example:5000/a/b/map-suite/cervical-tumor:x")
+    assert site.image(APPS[0]).startswith("r.example:5000/a/b/map-suite/cervical_tumor:x")
