@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint format system-test clean
+# make pacs-demo: PACS, viewer and the suite between them until Ctrl-C. STUDY=folder sends that instead of the samples.
+.PHONY: demo pacs-demo test check lint format system-test clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +28,9 @@ demo: $(VENV)/ready
 	$(BIN)/monai-deploy sample cervical_tumor demo/pelvis
 	$(BIN)/monai-deploy exec cervical_tumor -i demo/pelvis -o demo/cervical_tumor
 	@ls demo/skull_strip demo/spine demo/lung_nodule demo/cervical_tumor
+
+pacs-demo: $(VENV)/ready
+	@$(BIN)/python -m pacs $(if $(STUDY),"$(STUDY)")
 
 test: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -n auto -m "not system"

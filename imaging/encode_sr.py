@@ -50,6 +50,7 @@ def encode_sr(
         )
         for text in (RESEARCH_USE, *notes):
             report[0].ContentSequence.append(_comment(text))
+    _separate(report[0])
     uids = [*uids_of(source.frames), *([] if seg is None else [seg.SOPInstanceUID])]
     document = new_object(source.stack.header, Comprehensive3DSRStorage, "SR", title, provenance, uids)
     document.CompletionFlag, document.VerificationFlag = "COMPLETE", "UNVERIFIED"
@@ -59,6 +60,14 @@ def encode_sr(
     document.CurrentRequestedProcedureEvidenceSequence = [_evidence(seg, source)]
     document.update(report[0])
     return document
+
+
+def _separate(container: Dataset) -> None:
+    """Say that items stand for themselves (PS3.3 C.18.8): viewers leave out their names in continuous text."""
+    container.ContinuityOfContent = "SEPARATE"
+    for child in container.get("ContentSequence", []):
+        if child.ValueType == "CONTAINER":
+            _separate(child)
 
 
 def _evidence(seg: Dataset | None, source: SourceImage) -> Dataset:

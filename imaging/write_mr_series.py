@@ -59,6 +59,7 @@ def _header(facts: MrSeries, number: int, affine: Array) -> Dataset:
     dataset.StudyDate, dataset.StudyTime, dataset.StudyID = "20260101", "120000", "1"
     dataset.AccessionNumber, dataset.ReferringPhysicianName = "", ""
     dataset.Modality, dataset.Manufacturer = "MR", "map-suite synthetic phantom"
+    dataset.StudyDescription = f"synthetic {facts.patient.lower()} (phantom, no person)"
     dataset.SeriesNumber, dataset.SeriesDescription = facts.number, facts.description
     dataset.InstanceNumber, dataset.PositionReferenceIndicator = facts.before + number + 1, ""
     dataset.PatientPosition, dataset.BodyPartExamined = "HFS", facts.body_part

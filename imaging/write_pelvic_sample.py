@@ -51,7 +51,7 @@ FULL_SCALE = 2400.0
 DWI_SCALE, T1W_SCALE = 3000.0, 8000.0
 TEXTURE, GRAIN_MM = 0.05, 1.6
 """How uneven a tissue is, as a part of its signal, and how fine that is."""
-STUDY: Mapping[str, object] = {"PatientSex": "F", "StudyDescription": "synthetic pelvis (phantom, no person)"}
+STUDY: Mapping[str, object] = {"PatientSex": "F"}
 SE_2D = {"ScanOptions": "", "MRAcquisitionType": "2D", "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND"]}
 T2_TSE = {
     **SE_2D, "ScanningSequence": "SE", "SequenceVariant": ["SK", "SP"], "RepetitionTime": "4200", "EchoTime": "100",

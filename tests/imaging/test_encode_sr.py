@@ -81,6 +81,12 @@ def test_the_report_follows_template_1500(report):
     assert report.ContentTemplateSequence[0].TemplateIdentifier == "1500"
 
 
+def test_no_container_is_continuous_text_in_which_the_names_of_numbers_are_left_out(report):
+    containers = [report, *items(report, "Imaging Measurements"), *items(report, "Measurement Group")]
+
+    assert [one.ContinuityOfContent for one in containers] == ["SEPARATE"] * 3
+
+
 def test_the_finding_is_the_brain(report):
     (finding,) = items(report, "Finding")
 
