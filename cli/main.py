@@ -31,6 +31,7 @@ VERBS = {
         "write what hosts need to run the applications: gateways, schedulers, Orthanc",
     ),
     "check-workflow": ("maps.check_workflow", "check definitions for the MONAI Deploy Workflow Manager"),
+    "cohort": ("cli.cohort", "one page on a folder of runs: distributions, what stands out, what failed and why"),
     "import-weights": ("cli.import_weights", "make a model of published weights: a MONAI UNet or a fastMONAI learner"),
 }
 

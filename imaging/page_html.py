@@ -26,7 +26,7 @@ def page_html(page: ReportPage) -> str:
     title = f"{page.title} - {page.app} - research use only"
     body = (
         element("a", "Skip to the findings", class_="skip", href="#findings"),
-        element("p", page.research_use, class_="research", role="note"),
+        element("aside", element("p", page.research_use), class_="research", aria_label="Research use only"),
         _header(page),
         element("main", _findings(page), _series(page), _model(page), _run(page)),
         element("footer", element("p", f"{page.research_use} Made by {page.made_by}; the file needs no network.")),
@@ -166,10 +166,11 @@ def _wanted(wanted: Wanted) -> Html:
     taken = [one for one in wanted.verdicts if one.taken]
     rest = [one for one in wanted.verdicts if not one.taken]
     heading = [element("h3", wanted.title[0].upper() + wanted.title[1:])] if wanted.title else []
-    parts = [_verdicts("Taken", taken)] if taken else [element("p", "None was taken.")]
+    of = f": {wanted.title}" if wanted.title else ""
+    parts = [_verdicts(f"Taken{of}", taken)] if taken else [element("p", "None was taken.")]
     if rest:
         summary = element("summary", f"{len(rest)} not taken, with the reasons")
-        parts.append(element("details", summary, _verdicts("Not taken", rest)))
+        parts.append(element("details", summary, _verdicts(f"Not taken{of}", rest)))
     return joined([*heading, *parts])
 
 

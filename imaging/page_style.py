@@ -10,6 +10,7 @@ STYLE = """
 html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
 body{margin:0;background:var(--ground);color:var(--ink);font:1rem/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;
 overflow-wrap:break-word}
+aside.research p{margin:0}
 .research{position:sticky;top:0;z-index:2;background:#8a1c1c;color:#fff;font-weight:600;text-align:center;
 padding:.4rem .8rem;font-size:.9rem;margin:0}
 .skip{position:absolute;left:-100vw}.skip:focus{left:.5rem;top:.5rem;z-index:3;background:var(--ground);padding:.5rem}
@@ -47,6 +48,12 @@ figcaption{padding:.4rem .6rem;font-size:.88rem;color:var(--soft)}
 details{margin:.8rem 0}summary{cursor:pointer;padding:.3rem 0;color:var(--link)}
 .bar{display:block;height:.55rem;background:var(--bar);border-radius:2px;min-width:1px}
 .bars td:last-child{width:40%}
+th button{font:inherit;font-weight:600;color:inherit;background:none;border:0;padding:0;cursor:pointer;text-align:left}
+th button::after{content:" \\2195";color:var(--soft)}
+[aria-sort=ascending] button::after{content:" \\2191"}[aria-sort=descending] button::after{content:" \\2193"}
+.chart svg{display:block;width:100%;height:auto;padding:.5rem .6rem 0}.chart text{font-size:10px;fill:var(--soft)}
+.sorts td:nth-child(2),.sorts td:last-child{min-width:14rem}
+.in{fill:var(--bar)}.out{fill:#c2410c}.median{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:3 2}
 @media (max-width:30rem){h1{font-size:1.4rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}
 th,td{padding:.35rem .5rem}}
 @page{size:A4;margin:14mm 12mm 16mm;

@@ -1,0 +1,143 @@
+"""The page of a run in a real browser, without network: Chromium of Debian, judged by axe-core."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cohort_samples import write_cohort
+from tests.html_judge import Judge, assert_accessible, assert_asks_for_nothing
+from tests.system.command import ROOT, execute, monai_deploy
+
+pytestmark = pytest.mark.system
+
+BROWSER = ROOT / "tests" / "browser"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tools():
+    """Chromium and Node with the packages of tests/browser; skips clearly where they are missing."""
+    for name in ("chromium", "node"):
+        if shutil.which(name) is None:
+            pytest.skip(f"needs {name} (Debian package {'nodejs' if name == 'node' else name})")
+    if not (BROWSER / "node_modules").is_dir():
+        pytest.skip("needs the Node packages of tests/browser: (cd tests/browser && npm ci)")
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory):
+    """Where screenshots and prints go."""
+    return tmp_path_factory.mktemp("shots")
+
+
+def seen(page: Path, folder: Path) -> dict:
+    """What Chromium and axe-core say of a page."""
+    folder.mkdir(exist_ok=True)
+    command = ["node", BROWSER / "check_page.mjs", page, folder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def report(small_run):
+    return small_run.output / "report.html"
+
+
+@pytest.fixture(scope="module")
+def report_seen(report, shots):
+    return seen(report, shots / "report")
+
+
+@pytest.fixture(scope="module")
+def cohort(small_run, shots):
+    """The page of a mixed cohort, the real run among them."""
+    folder = write_cohort(shots / "runs", 30)
+    shutil.copytree(small_run.output, folder / "real")
+    ended = monai_deploy("cohort", folder, "-o", folder / "cohort.html")
+    assert ended.code == 0, ended.stderr
+    return folder / "cohort.html"
+
+
+@pytest.fixture(scope="module")
+def cohort_seen(cohort, shots):
+    return seen(cohort, shots / "cohort")
+
+
+def assert_good_page(found: dict, page: Path) -> None:
+    """No request but for the page itself, nothing on the console, no fault, nothing beyond the screen."""
+    assert {url for url in found["requests"] if not url.startswith("data:")} == {page.as_uri()}
+    assert found["complaints"] == []
+    assert len(found["views"]) == 4
+    for view in found["views"]:
+        assert view["faults"] == [], view["size"]
+        assert view["overflow_px"] <= 0, view["size"]
+        assert all(view["images"])
+    grounds = {view["colorScheme"]: view["background"] for view in found["views"]}
+    assert grounds["light"] != grounds["dark"]
+
+
+def test_the_page_is_well_formed_and_asks_for_nothing(report):
+    judge = Judge(report.read_text(encoding="utf-8"))
+
+    assert_accessible(judge)
+    assert_asks_for_nothing(judge)
+
+
+def test_a_browser_without_network_shows_the_page_without_fault(report, report_seen):
+    assert_good_page(report_seen, report)
+
+
+def test_the_page_shows_its_pictures(report_seen):
+    assert all(len(view["images"]) == 3 for view in report_seen["views"])  # three planes of the brain
+
+
+def test_the_page_can_be_used_without_a_mouse(report_seen):
+    visited = report_seen["keyboard"]
+
+    assert visited[0]["text"] == "Skip to the findings"
+    assert all(one["ring"] for one in visited)
+    assert {"Findings", "Series", "Model"} <= {one["text"] for one in visited}
+
+
+def test_the_page_can_be_printed(report_seen, shots):
+    pdf = shots / "report" / "print.pdf"
+    said = subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True, timeout=30, check=True).stdout
+    size = subprocess.run(["pdfinfo", pdf], capture_output=True, text=True, timeout=30, check=True).stdout
+
+    assert "A4" in size
+    pages = [page for page in said.split("\f") if page.strip()]
+    assert len(pages) >= 2
+    assert all("Research use only" in page for page in pages)
+    assert "Brain volume" in said
+
+
+def test_a_browser_without_network_shows_the_cohort_without_fault(cohort, cohort_seen):
+    assert_good_page(cohort_seen, cohort)
+
+
+def test_the_cohort_is_sorted_by_its_headings(cohort_seen):
+    brains = max(cohort_seen["sorted"], key=lambda table: len(table["orders"][0]))
+    first, rising, falling = brains["orders"]
+
+    assert first[0].startswith("brain volume (mL): 420 is far below the others")
+    assert (rising[0], falling[0]) == ("-", first[0])
+    assert sorted(first) == sorted(rising) == sorted(falling)
+    assert brains["said"] == "descending"
+
+
+def test_no_page_is_written_where_none_is_wanted(small, models, tmp_path):
+    ended = execute(small, tmp_path / "out", models, "--no-page", "--no-stripped-series")
+
+    assert ended.code == 0, ended.stderr
+    assert "report.html" not in ended.files
+    assert "write_page" not in ended.record["seconds"]
+
+
+def test_a_page_costs_little(small_run):
+    cpu = small_run.record["cpu_seconds"]
+
+    assert cpu["draw_findings"] + cpu["write_page"] < 0.2 * cpu["total"]
+    assert (small_run.output / "report.html").stat().st_size < 500_000
