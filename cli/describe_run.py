@@ -46,6 +46,7 @@ def success_facts(record: RunRecord) -> dict[str, Any]:
         "headline": record.headline,
         "finding": record.finding,
         "flags": record.notes,
+        "plausibility": [flag.facts for flag in record.plausibility],
         "series": record.series,
         **record.results,
     }

@@ -11,61 +11,132 @@ import numpy as np
 from highdicom import Volume
 
 from imaging.measure_bodies import BodyMeasurement, Heights
-from imaging.measure_brain import AIR_FRACTION, AIR_LEVEL
 from imaging.order_bodies import OrderedBodies
+from imaging.plausibility import Check, Flag
 from imaging.scale_intensity import intensity_window
 
-USUAL_BODIES = 5
-"""A lumbar field of view shows at least L1 to L5."""
-PLAUSIBLE_ML = (4.0, 90.0)
-"""Marrow of one body: 8 to 54 mL from T10 to S1 in the labels of 32 lumbar series (see label_levels); fractures and
-large men stay inside."""
-CERVICAL_ML = 9.0
-"""Median volume below which the bodies are of the size of cervical ones (about 3 to 7 mL)."""
-TALLEST_MM = 45.0
-"""Mean height of lumbar bodies is 27 to 31 mm, standard deviation under 3 (Zhou et al., Eur Spine J 2000;9:242)."""
-FLATTEST_MM = 10.0
-"""Less is left only of a body that has collapsed."""
-GAP_RATIO, GAP_MM = 1.5, 55.0
-"""Distance of two centres by the median distance, or in mm: a body is missing between them."""
-NEAR_RATIO = 0.55
-"""The same: they are parts of one body."""
+NUMBER = Check(
+    code="bodies-number",
+    brief="unusual number of bodies",
+    basis="a lumbar field of view shows at least L1 to L5; there are 24 vertebrae above the sacrum",
+    low=5,
+    high=24,
+    unit="bodies",
+)
+BESIDE = Check(
+    code="bodies-beside-row",
+    brief="objects beside the row left out",
+    basis="one spine is one row",
+    high=0,
+    unit="objects",
+)
+LEAN = Check(
+    code="bodies-lean",
+    brief="row lies across, no spine?",
+    basis="a spine runs from head to foot, with scoliosis too",
+    high=45.0,
+    unit="deg",
+)
+SMALL = Check(
+    code="bodies-small",
+    brief="small bodies, no lumbar series?",
+    basis="median; cervical bodies have about 3 to 7 mL",
+    low=9.0,
+    unit="mL",
+)
+VOLUME = Check(
+    code="body-volume",
+    brief="volume no body has",
+    basis="marrow of one body: 8 to 54 mL from T10 to S1 in the labels of 32 lumbar series (see label_levels); "
+    "fractures and large men stay inside",
+    low=4.0,
+    high=90.0,
+    unit="mL",
+)
+TALL = Check(
+    code="body-tall",
+    brief="two bodies not separated?",
+    basis="mean of lumbar bodies is 27 to 31 mm, standard deviation under 3 (Zhou et al., Eur Spine J 2000;9:242)",
+    high=45.0,
+    unit="mm",
+)
+FLAT = Check(
+    code="body-flat", brief="collapsed?", basis="less is left only of a body that has collapsed", low=10.0, unit="mm"
+)
+WEDGE = Check(
+    code="body-wedge",
+    brief="front and back of unlike height",
+    basis="anterior by posterior height: a loss of over 40 % is a severe fracture (Genant et al., J Bone Miner Res "
+    "1993;8:1137-1148), which must be seen; more than that in front no body has",
+    low=0.6,
+    high=1.67,
+    unit="ratio",
+)
+CUT = Check(code="body-cut", brief="cut by the border", basis="part of it lies outside the image")
+LEAVES = Check(code="body-leaves-slab", brief="leaves the image at a side", basis="part of it lies outside the image")
+MERGED = Check(
+    code="body-merged", brief="two bodies not separated?", basis="much larger and taller than any of its neighbours"
+)
+GAP = Check(
+    code="body-gap",
+    brief="a body missing above?",
+    basis="distance of two centres: half as much again as the median distance, or 55 mm",
+    high=55.0,
+    unit="mm",
+)
+NEAR = Check(
+    code="body-near",
+    brief="parts of one body?",
+    basis="distance of two centres: 0.55 of the median distance",
+    unit="mm",
+)
+DARK = Check(
+    code="body-dark-as-air",
+    brief="dark as air",
+    basis="marrow gives signal; metal and what is no body give none",
+    high=0.3,
+    unit="of its volume",
+)
+CHECKS = (NUMBER, BESIDE, LEAN, SMALL, VOLUME, TALL, FLAT, WEDGE, CUT, LEAVES, MERGED, GAP, NEAR, DARK)
+AIR_LEVEL = 0.04
+"""Signal below this fraction of the image's bright end (99.5th percentile) is that of air."""
+GAP_RATIO, NEAR_RATIO = 1.5, 0.55
+"""Distance of two centres by the median distance: a body is missing between them, or they are parts of one."""
 MERGED_VOLUME, MERGED_HEIGHT = 1.6, 1.4
 """A body so much larger and taller than any of its neighbours may be two."""
-LEAN_DEG = 45.0
-"""A row that leaves the head-foot direction by more is hardly a spine."""
 
 
-def check_bodies(measured: Sequence[BodyMeasurement], bodies: OrderedBodies) -> tuple[str, ...]:
-    """Return what is suspicious about the row as a whole, as sentences."""
+def check_bodies(measured: Sequence[BodyMeasurement], bodies: OrderedBodies) -> tuple[Flag, ...]:
+    """Return what is suspicious about the row as a whole."""
     flags = []
-    if len(measured) < USUAL_BODIES:
-        flags.append(
-            f"Only {len(measured)} vertebral {'body was' if len(measured) == 1 else 'bodies were'} found; a lumbar "
-            f"series shows at least {USUAL_BODIES}. The image may not show a whole lumbar spine"
-        )
-    if bodies.aside_ml:
+    if NUMBER.broken_by(len(measured)):
+        flags.append(NUMBER.flag(number_text(len(measured)), len(measured)))
+    if BESIDE.broken_by(len(bodies.aside_ml)):
         sizes = ", ".join(f"{size:.1f} mL" for size in bodies.aside_ml)
-        flags.append(f"Left out because they lie beside the row of bodies or far from it: objects of {sizes}")
+        text = f"Left out because they lie beside the row of bodies or far from it: objects of {sizes}"
+        flags.append(BESIDE.flag(text, len(bodies.aside_ml)))
     lean = _lean_deg(bodies)
-    if lean > LEAN_DEG:
-        flags.append(f"The row of bodies runs {lean:.0f} degrees off the head-foot direction: it may not be a spine")
+    if LEAN.broken_by(lean):
+        text = f"The row of bodies runs {lean:.0f} degrees off the head-foot direction: it may not be a spine"
+        flags.append(LEAN.flag(text, lean))
     median_ml = float(np.median([body.volume_ml for body in measured]))
-    if median_ml < CERVICAL_ML:
-        flags.append(f"The bodies are small (median {median_ml:.1f} mL), as cervical ones are: no lumbar series?")
+    if SMALL.broken_by(median_ml):
+        text = f"The bodies are small (median {median_ml:.1f} mL), as cervical ones are: no lumbar series?"
+        flags.append(SMALL.flag(text, median_ml))
     return tuple(flags)
 
 
 def remarks_on(
     measured: Sequence[BodyMeasurement], bodies: OrderedBodies, image: Volume
-) -> tuple[tuple[str, ...], ...]:
+) -> tuple[tuple[Flag, ...], ...]:
     """Return what is suspicious about each body, as phrases that follow its name and a colon."""
     gaps, merged, bright = _gaps(measured), _merged(measured), intensity_window(image.array)[1]
+    pair = MERGED.flag("much larger than its neighbours, may be two bodies that could not be separated")
     return tuple(
         (
             *_border(body),
             *_size(body),
-            *(["much larger than its neighbours, may be two bodies that could not be separated"] * merged[at]),
+            *([pair] * merged[at]),
             *_neighbour(body, gaps[at], _median_distance(measured)),
             *_dark(image.array[bodies.labels.array == body.number], bright),
         )
@@ -85,6 +156,16 @@ def has_gap_above(measured: Sequence[BodyMeasurement], at: int) -> bool:
     return _gaps(measured)[at]
 
 
+def number_text(count: int) -> str:
+    """Return what is said of an unusual number of bodies."""
+    if count > NUMBER.high:
+        return f"{count} vertebral bodies were found, more than a spine has: some may be halves of one, or no bodies"
+    return (
+        f"Only {count} vertebral {'body was' if count == 1 else 'bodies were'} found; a lumbar series shows at least "
+        f"{NUMBER.low}. The image may not show a whole lumbar spine"
+    )
+
+
 def _lean_deg(bodies: OrderedBodies) -> float:
     if len(bodies.centres_mm) < 2:
         return 0.0
@@ -99,7 +180,7 @@ def _median_distance(measured: Sequence[BodyMeasurement]) -> float:
 
 def _gaps(measured: Sequence[BodyMeasurement]) -> list[bool]:
     """Return for each body whether the next one is too far away; the middle of a merged pair always is."""
-    limit, merged = min(GAP_MM, GAP_RATIO * _median_distance(measured)), _merged(measured)
+    limit, merged = min(GAP.high, GAP_RATIO * _median_distance(measured)), _merged(measured)
     return [
         body.distance_above_mm is not None and body.distance_above_mm > limit and not any(merged[at : at + 2])
         for at, body in enumerate(measured)
@@ -123,36 +204,49 @@ def _merged(measured: Sequence[BodyMeasurement]) -> list[bool]:
         large = bool(others) and body.volume_ml > MERGED_VOLUME * max(other.volume_ml for other in others)
         heights = [other for other in (_mean_height(near.heights) for near in others) if other is not None]
         tall = height is None or not heights or height > MERGED_HEIGHT * max(heights)
-        found.append((large and tall) or (height is not None and height > TALLEST_MM))
+        found.append((large and tall) or (height is not None and TALL.broken_by(height)))
     return found
 
 
-def _border(body: BodyMeasurement) -> list[str]:
+def _border(body: BodyMeasurement) -> list[Flag]:
     if body.cut:
-        return ["cut by the border of the image, its volume is a lower bound and its heights are not measured"]
-    return ["leaves the image at a side, its volume is a lower bound"] if body.leaves_slab else []
+        return [
+            CUT.flag("cut by the border of the image, its volume is a lower bound and its heights are not measured")
+        ]
+    return [LEAVES.flag("leaves the image at a side, its volume is a lower bound")] if body.leaves_slab else []
 
 
-def _size(body: BodyMeasurement) -> list[str]:
-    low, high = PLAUSIBLE_ML
+def _size(body: BodyMeasurement) -> list[Flag]:
     found = []
-    if not low <= body.volume_ml <= high and not body.cut:
-        found.append(f"implausible volume of {body.volume_ml:.1f} mL, expected {low:.0f} to {high:.0f} mL")
-    if body.heights is not None and body.heights.middle_mm < FLATTEST_MM:
-        found.append(f"{body.heights.middle_mm:.0f} mm high in its middle, has collapsed or its mask is wrong")
-    return found
+    if VOLUME.broken_by(body.volume_ml) and not body.cut:
+        text = f"implausible volume of {body.volume_ml:.1f} mL, expected {VOLUME.low:.0f} to {VOLUME.high:.0f} mL"
+        found.append(VOLUME.flag(text, body.volume_ml))
+    return found if body.heights is None else [*found, *shape_of(body.heights)]
 
 
-def _neighbour(body: BodyMeasurement, gap: bool, median_mm: float) -> list[str]:
+def shape_of(heights: Heights) -> list[Flag]:
+    """Return what is suspicious of the heights of a body."""
+    if FLAT.broken_by(heights.middle_mm):
+        text = f"{heights.middle_mm:.0f} mm high in its middle, has collapsed or its mask is wrong"
+        return [FLAT.flag(text, heights.middle_mm)]
+    ratio = heights.anterior_mm / max(heights.posterior_mm, 1e-3)
+    if not WEDGE.broken_by(ratio):
+        return []
+    text = f"{heights.anterior_mm:.0f} mm high in front and {heights.posterior_mm:.0f} mm at the back"
+    return [WEDGE.flag(f"{text}, a severe fracture or its mask is wrong", ratio)]
+
+
+def _neighbour(body: BodyMeasurement, gap: bool, median_mm: float) -> list[Flag]:
+    distance = body.distance_above_mm
     if gap:
-        return [f"{body.distance_above_mm:.0f} mm from the next body above, one may be missing between them"]
+        return [GAP.flag(f"{distance:.0f} mm from the next body above, one may be missing between them", distance)]
     if _too_near(body, median_mm):
-        return [f"{body.distance_above_mm:.0f} mm from the next body above, both may be parts of one"]
+        return [NEAR.flag(f"{distance:.0f} mm from the next body above, both may be parts of one", distance)]
     return []
 
 
-def _dark(values: np.ndarray, bright: float) -> list[str]:
+def _dark(values: np.ndarray, bright: float) -> list[Flag]:
     air = float(np.mean(values <= AIR_LEVEL * bright)) if values.size else 0.0
-    if air <= AIR_FRACTION:
+    if not DARK.broken_by(air):
         return []
-    return [f"as dark as air in {100 * air:.0f} % of its volume, metal or no body at all"]
+    return [DARK.flag(f"as dark as air in {100 * air:.0f} % of its volume, metal or no body at all", air)]

@@ -1,42 +1,22 @@
-"""Heat maps over the CT as a colour Secondary Capture series: where the classifier looked, for eyes alone.
-
-One single-frame RGB image for each slice that shows a nodule: every viewer shows those, few show a Parametric Map or
-the functional groups of a multi-frame one. Position, orientation and spacing of the source stay with each image, so a
-viewer can link it to the CT. That the images are for research only is burnt into them.
-"""
+"""Heat maps over the CT as a series of pictures: where the classifier looked, for eyes alone."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import SecondaryCaptureImageStorage
 
 from imaging.burn_text import Entry, Picture, Words, below, legend, write_words
+from imaging.picture_series import PictureSeries, write_pictures
 from imaging.provenance import Provenance
-from imaging.publish import staged
 from imaging.render_slice import RESEARCH_ONLY, line_height
 from imaging.report_nodules import Nodule
-from imaging.suite import RESEARCH_USE, SUITE
-from imaging.to_volume import Plane, SourceImage
-from imaging.window import GreyWindow
-from imaging.write_common import (
-    code,
-    copy_attribute,
-    decimal_strings,
-    in_plane,
-    new_object,
-    reference,
-    save_dicom,
-    uids_of,
-)
+from imaging.to_volume import SourceImage
+from imaging.window import LUNG_WINDOW
 
-LUNG_WINDOW = GreyWindow(-1350.0, 150.0, "lung window")
-"""In HU."""
 OPAQUE = 0.6
 """Share of the colour where the heat is 1; it falls with the heat."""
 COOLEST = 0.05
@@ -47,31 +27,26 @@ LEGEND = (
     Entry(RESEARCH_ONLY), Entry("Heat map:"), Entry("little", (255, 230, 0)), Entry("much", (255, 0, 0)),
 )  # fmt: skip
 """Below each image, the same on all: images of one series have one size."""
-COPIED = ("BodyPartExamined", "PositionReferenceIndicator", "PatientPosition", "SliceThickness")
-_SOURCE_IMAGE = ("121322", "DCM", "Source image for image processing operation")
 
 
 def write_heat_map(folder: Path, nodules: Sequence[Nodule], source: SourceImage, provenance: Provenance) -> list[Path]:
-    """Write the images of ``encode_heat_map`` and return their paths, in slice order."""
-    paths = []
-    for number, image in enumerate(encode_heat_map(nodules, source, provenance), start=1):
-        paths.append(staged(folder, f"heat_{number:04d}.dcm"))
-        save_dicom(image, paths[-1])
-    return paths
-
-
-def encode_heat_map(nodules: Sequence[Nodule], source: SourceImage, provenance: Provenance) -> Iterator[Dataset]:
-    """Yield a colour image for each plane that shows a nodule with a heat map, one at a time; none when there is none.
+    """Write a picture of each plane that shows a nodule with a heat map; return the paths, in slice order.
 
     The UIDs are fixed by the source, the weights, the nodules and their heat: other marks make another series.
     """
     hot = [nodule for nodule in nodules if nodule.heat is not None]
     planes = [plane for plane in source.planes if shown_on(hot, plane.slice)]
-    if not planes:
-        return
-    shared = _shared(source, provenance, digest_of(hot))
-    for number, plane in enumerate(planes, start=1):
-        yield _image(shared, number, plane, hot, source, provenance)
+    series = PictureSeries(
+        kind="heat map",
+        title="Heat map of nodules",
+        number=SERIES_AFTER_SEG,
+        derivation=f"CT in the lung window, heat of {provenance.algorithm} in yellow to red",
+        digest=digest_of(hot),
+        body_part="CHEST",  # where nodules of the lung are
+    )
+    return write_pictures(
+        folder, "heat", series, planes, lambda plane: picture(hot, source, plane.slice), source, provenance
+    )
 
 
 def shown_on(nodules: Sequence[Nodule], number: int) -> list[Nodule]:
@@ -89,7 +64,7 @@ def picture(nodules: Sequence[Nodule], source: SourceImage, number: int) -> Pict
     shown = shown_on(nodules, number)
     heat = heat_on(shown, number, source.volume.shape)
     image = blend(LUNG_WINDOW.grey(source.volume.array[number]), heat)
-    size = line_height(image)
+    size = line_height(image.shape[:2])
     image = write_words(image, [_number_beside(nodule) for nodule in shown], size)
     return below(image, legend(image.shape[1], LEGEND, size))
 
@@ -132,53 +107,3 @@ def _number_beside(nodule: Nodule) -> Words:
     """Return the number of a nodule, written at the left of the box of its heat."""
     box = nodule.region.box if nodule.heat is None else nodule.heat.box
     return Words(str(nodule.number), ((box[1].start + box[1].stop) / 2, box[2].start - 2), "right")
-
-
-def _shared(source: SourceImage, provenance: Provenance, digest: str) -> Dataset:
-    """Return what all images have in common (PS3.3 A.8.1), geometry beyond that of the IOD included."""
-    header, uids = source.stack.header, uids_of(source.frames)
-    shared = new_object(header, SecondaryCaptureImageStorage, "SEG", "Heat map of nodules", provenance, uids)
-    shared.SeriesInstanceUID = provenance.uid("heat map series", uids, digest)
-    del shared.SOPInstanceUID, shared.InstanceNumber  # each image gets its own
-    shared.SeriesNumber += SERIES_AFTER_SEG
-    shared.Modality, shared.ConversionType = "OT", "WSD"
-    shared.SecondaryCaptureDeviceManufacturer = SUITE
-    shared.ImageType = ["DERIVED", "SECONDARY"]
-    shared.DerivationDescription = f"CT in the lung window, heat of {provenance.algorithm} in yellow to red"
-    shared.ImageComments, shared.BurnedInAnnotation = RESEARCH_USE, "YES"
-    for keyword in COPIED:
-        copy_attribute(shared, header, keyword)
-    if not shared.get("BodyPartExamined"):
-        shared.BodyPartExamined = "CHEST"  # where nodules of the lung are
-    if "01" in str(header.get("LossyImageCompression") or ""):
-        shared.LossyImageCompression = "01"
-    space = source.volume.frame_of_reference_uid
-    shared.FrameOfReferenceUID = space or provenance.uid("frame-of-reference", uids)
-    orientation, spacing_mm = in_plane(source)
-    shared.ImageOrientationPatient = decimal_strings(orientation)
-    shared.PixelSpacing = decimal_strings(spacing_mm)
-    shared.PatientOrientation = None
-    shared.SamplesPerPixel, shared.PhotometricInterpretation, shared.PlanarConfiguration = 3, "RGB", 0
-    shared.BitsAllocated, shared.BitsStored, shared.HighBit, shared.PixelRepresentation = 8, 8, 7, 0
-    return shared
-
-
-def _image(
-    shared: Dataset, number: int, plane: Plane, nodules: Sequence[Nodule], source: SourceImage, provenance: Provenance
-) -> Dataset:
-    image = Dataset()
-    image.update(shared)
-    image.file_meta = FileMetaDataset()
-    image.file_meta.TransferSyntaxUID = shared.file_meta.TransferSyntaxUID
-    identity = [plane.frame.identity, str(plane.slice)]
-    image.SOPInstanceUID = provenance.uid("heat map", identity, shared.SeriesInstanceUID)
-    image.InstanceNumber = number
-    image.ImagePositionPatient = decimal_strings(plane.position_mm)
-    origin = reference(plane.frame)
-    origin.PurposeOfReferenceCodeSequence = [code(*_SOURCE_IMAGE)]
-    image.SourceImageSequence = [origin]
-    pixels = picture(nodules, source, plane.slice)
-    image.Rows, image.Columns = pixels.shape[:2]
-    octets = pixels.tobytes()
-    image.add_new("PixelData", "OB", octets + b"\0" * (len(octets) % 2))
-    return image

@@ -81,7 +81,7 @@ def encode_seg(segments: Sequence[Segment], source: SourceImage, provenance: Pro
     title  of the series, such as "Brain mask"
     """
     header, uids = source.stack.header, uids_of(source.frames)
-    own = (*uids, *_digests(segments))
+    own = (*uids, *digests_of(segments))
     seg = new_object(header, SegmentationStorage, "SEG", title, provenance, own)
     seg.ImageType = ["DERIVED", "PRIMARY"]
     seg.ContentLabel, seg.ContentDescription = _content_label(title), "Research use only"
@@ -113,7 +113,7 @@ def _fills_volume(segment: Segment, source: SourceImage) -> bool:
     return not isinstance(segment.mask, Region) and len(source.planes) == source.volume.shape[0]
 
 
-def _digests(segments: Sequence[Segment]) -> list[str]:
+def digests_of(segments: Sequence[Segment]) -> list[str]:
     """Return what tells regions from others: marks that differ, not the image alone, decide what they are."""
     regions = [segment.mask for segment in segments if isinstance(segment.mask, Region)]
     return [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from pydicom.sr.coding import Code
 
@@ -59,15 +58,3 @@ class Finding:
     evaluations: tuple[Evaluation, ...] = ()
     label: str = ""  # name and type of a finding without a segment; that of a segment is in the segmentation
     finding_type: Code | None = None
-
-
-class Report(Protocol):
-    """What an application measured: findings, and sentences on what is suspicious."""
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Of each segment."""
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """Empty when nothing is suspicious."""

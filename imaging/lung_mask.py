@@ -21,6 +21,7 @@ from scipy import ndimage
 
 from imaging.keep_largest import bounding_box
 from imaging.outcome import Reason, RefusedError
+from imaging.plausibility import Check, Flag
 
 Mask = npt.NDArray[np.bool_]
 Hu = npt.NDArray[np.float32]
@@ -56,10 +57,26 @@ SMALLEST_ML = 500.0
 PART_ONLY_ML = 2000.0
 CUT_ABOVE = 0.6
 """Below that volume, a first slice with this part of the largest area means that only the bases were scanned."""
-PLAUSIBLE_ML = (1000.0, 9000.0)
-SMALL_LUNG_ML = 300.0
-BORDER_MM2 = 300.0
-"""Area of a lung in an outermost plane from which on it counts as cut."""
+VOLUME = Check(
+    code="lungs-volume",
+    brief="lung volume no adult has",
+    basis="both lungs of adults from full expiration of small ones to full inspiration of large ones",
+    low=1000.0,
+    high=9000.0,
+    unit="mL",
+)
+MISSING = Check(code="lung-missing", brief="a lung is missing", basis="a chest shows two")
+SMALL = Check(
+    code="lung-small", brief="a small lung", basis="one lung of an adult in full expiration", low=300.0, unit="mL"
+)
+BORDER = Check(
+    code="lungs-at-border",
+    brief="lungs cut by the field of view",
+    basis="area of the lungs in an outermost plane",
+    high=300.0,
+    unit="mm2",
+)
+CHECKS = (VOLUME, MISSING, SMALL, BORDER)
 TO_HEAD_BACK_LEFT = "HPL"
 
 
@@ -81,7 +98,7 @@ class LungMask:
     sides: Volume  # uint8: 0 outside, 1 right, 2 left
     right_ml: float
     left_ml: float
-    flags: tuple[str, ...] = ()  # sentences; empty when nothing is suspicious
+    flags: tuple[Flag, ...] = ()  # empty when nothing is suspicious
 
     @cached_property
     def mask(self) -> Volume:
@@ -359,19 +376,22 @@ def _filled(mask: Mask, axis: int) -> Mask:
     return np.asarray(~at_border[labels])
 
 
-def _flags(grid: _Grid, sides: npt.NDArray[np.uint8], right_ml: float, left_ml: float) -> Iterator[str]:
+def _flags(grid: _Grid, sides: npt.NDArray[np.uint8], right_ml: float, left_ml: float) -> Iterator[Flag]:
     total = right_ml + left_ml
-    low, high = PLAUSIBLE_ML
-    if not low <= total <= high:
-        yield f"Implausible lung volume: {total:.0f} mL, expected {low:.0f} to {high:.0f} mL"
+    if VOLUME.broken_by(total):
+        limits = f"{VOLUME.low:.0f} to {VOLUME.high:.0f} mL"
+        yield VOLUME.flag(f"Implausible lung volume: {total:.0f} mL, expected {limits}", total)
     for side, own_ml in ((Side.RIGHT, right_ml), (Side.LEFT, left_ml)):
         if own_ml == 0:
-            yield f"No {side} lung was found: it may be missing, without air, or not told from the other one"
-        elif own_ml < SMALL_LUNG_ML:
-            yield f"The {side} lung is small: {own_ml:.0f} mL"
-    cut = [name for name, area_mm2 in _border_areas(grid, sides > 0) if area_mm2 > BORDER_MM2]
+            yield MISSING.flag(
+                f"No {side} lung was found: it may be missing, without air, or not told from the other one"
+            )
+        elif SMALL.broken_by(own_ml):
+            yield SMALL.flag(f"The {side} lung is small: {own_ml:.0f} mL", own_ml)
+    cut = {name: area_mm2 for name, area_mm2 in _border_areas(grid, sides > 0) if BORDER.broken_by(area_mm2)}
     if cut:
-        yield f"The field of view cuts the lungs at its {', '.join(cut)} border: nodules may lie outside"
+        text = f"The field of view cuts the lungs at its {', '.join(cut)} border: nodules may lie outside"
+        yield BORDER.flag(text, max(cut.values()))
 
 
 def _border_areas(grid: _Grid, mask: Mask) -> Iterator[tuple[str, float]]:

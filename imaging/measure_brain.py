@@ -9,18 +9,12 @@ import numpy as np
 from highdicom import Volume
 from pydicom.sr.codedict import codes
 
+from imaging.check_brain import check_brain
+from imaging.encode_seg import BRAIN_LABEL, Segment
 from imaging.finding import MILLILITRE, Finding, Quantity
 from imaging.outcome import Reason, RefusedError
-from imaging.scale_intensity import intensity_window
-
-PLAUSIBLE_ML = (700.0, 2200.0)
-"""Brain hull of a person from about one year of age on; outside it, the image or the mask is at fault."""
-AIR_LEVEL = 0.04
-"""Signal below this fraction of the image's bright end (99.5th percentile) is that of air."""
-AIR_FRACTION = 0.3
-"""Largest fraction of a brain mask that may look like air; CSF is dark, and about a fifth of the hull."""
-BORDER_FRACTION = 0.02
-"""Fraction of an outermost slice that a mask may cover before the field of view is said to cut it."""
+from imaging.person import UNKNOWN, Person
+from imaging.plausibility import Flag
 
 
 @dataclass(frozen=True)
@@ -28,7 +22,14 @@ class BrainMeasurement:
     """What is reported of a brain mask."""
 
     volume_ml: float
-    flags: tuple[str, ...]  # sentences; empty when nothing is suspicious
+    plausibility: tuple[Flag, ...] = ()  # empty when nothing is suspicious
+    segments: tuple[Segment, ...] = ()
+    nothing: str = ""  # there is always a brain
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What is suspicious, as sentences."""
+        return tuple(flag.text for flag in self.plausibility)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -36,10 +37,11 @@ class BrainMeasurement:
         return (Finding(1, (Quantity(codes.SCT.Volume, self.volume_ml, MILLILITRE),)),)
 
 
-def measure_brain(mask: Volume, image: Volume) -> BrainMeasurement:
+def measure_brain(mask: Volume, image: Volume, person: Person = UNKNOWN) -> BrainMeasurement:
     """Return volume in mL and quality flags of a (slice, row, column) bool mask; RefusedError when it is empty.
 
-    image  the source image on the grid of the mask
+    image   the source image on the grid of the mask
+    person  whose brain it is, as far as that is known
     """
     if not mask.array.any():
         raise RefusedError(
@@ -47,24 +49,5 @@ def measure_brain(mask: Volume, image: Volume) -> BrainMeasurement:
             Reason.EMPTY_RESULT,
         )
     volume_ml = float(np.count_nonzero(mask.array)) * math.prod(mask.spacing) / 1000
-    flags = []
-    low, high = PLAUSIBLE_ML
-    if not low <= volume_ml <= high:
-        flags.append(
-            f"Implausible brain volume: {volume_ml:.0f} mL, expected {low:.0f} to {high:.0f} mL. "
-            "The image may not show a whole human head"
-        )
-    air = float(np.mean(image.array[mask.array] <= AIR_LEVEL * intensity_window(image.array)[1]))
-    if air > AIR_FRACTION:
-        flags.append(
-            f"Implausible brain volume: {100 * air:.0f} % of the mask is as dark as air. "
-            "The image may not show a human head"
-        )
-    if _touches_border(mask.array):
-        flags.append("The mask reaches the border of the image: the brain may be cut by the field of view")
-    return BrainMeasurement(volume_ml, tuple(flags))
-
-
-def _touches_border(mask: np.ndarray) -> bool:
-    faces = [mask[0], mask[-1], mask[:, 0], mask[:, -1], mask[:, :, 0], mask[:, :, -1]]
-    return any(face.mean() > BORDER_FRACTION for face in faces)
+    flags = tuple(check_brain(volume_ml, mask.array, image, person))
+    return BrainMeasurement(volume_ml, flags, (Segment(BRAIN_LABEL, mask.array),))

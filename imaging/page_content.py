@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from imaging.encode_seg import Segment
-from imaging.finding import Finding, Report
+from imaging.finding import Finding
 from imaging.key_pictures import MOST_PICTURED, close_ups, overview, whole_slice
 from imaging.page_values import values_of
 from imaging.provenance import Provenance
 from imaging.read_values import raw_value
+from imaging.report import Report
 from imaging.report_page import Identity, KeyPicture, PageContent, PageFinding, PageWish
 from imaging.to_volume import SourceImage
 from imaging.window import GreyWindow

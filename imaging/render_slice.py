@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +71,7 @@ def render_slice(
     """
     view = turned_slice(volume, segments, plane, number)
     picture = draw_view(view, window, square_size(view, least_pixels))
-    size = line_height(picture)
+    size = line_height(picture.shape[:2])
     return below(picture, legend(picture.shape[1], (Entry(RESEARCH_ONLY), *entries), size))
 
 
@@ -157,24 +157,26 @@ def draw_view(view: SliceView, window: GreyWindow, size: tuple[int, int]) -> Pic
     """Return a slice in a window, enlarged to (rows, columns), with outlines, names and the ends of the patient."""
     grey = _enlarged(window.grey(view.values), size, Image.Resampling.BILINEAR)
     picture = np.repeat(grey[..., None], 3, axis=2)
-    text_height = line_height(picture)
-    picture = write_words(picture, _ends_of(view, size), text_height)
-    width = 1 if max(size) < 2 * LEAST_PIXELS else 2
-    names = []
-    for one in view.outlined:
-        if not one.mask.any():
-            continue
-        mask = _enlarged(one.mask.astype(np.uint8), size, Image.Resampling.NEAREST).astype(bool)
-        picture[outline(mask, width)] = one.rgb
-        if one.short:
-            names.append(_beside(mask, one))
-    return write_words(picture, names, text_height)
+    shown = [
+        replace(one, mask=_enlarged(one.mask.astype(np.uint8), size, Image.Resampling.NEAREST).astype(bool))
+        for one in view.outlined
+        if one.mask.any()
+    ]
+    names = [_beside(one) for one in shown if one.short]
+    picture = write_words(picture, [*_ends_of(view, size), *names], line_height(size))
+    for one in shown:  # last: no letter hides a part of an outline
+        picture[outline(one.mask, line_width(size))] = one.rgb
+    return picture
 
 
-def line_height(picture: Picture) -> int:
-    """Return the height of a line of text in a picture."""
-    longer: int = max(picture.shape[:2])
-    return max(SMALLEST, longer // LINE_OF_PICTURE)
+def line_width(size: Sequence[int]) -> int:
+    """Return the width in pixels of an outline in a picture of (rows, columns)."""
+    return 1 if max(size) < 2 * LEAST_PIXELS else 2
+
+
+def line_height(size: Sequence[int]) -> int:
+    """Return the height of a line of text in a picture of (rows, columns)."""
+    return max(SMALLEST, max(size) // LINE_OF_PICTURE)
 
 
 def _ends_of(view: SliceView, size: tuple[int, int]) -> tuple[Words, ...]:
@@ -192,9 +194,9 @@ def _look(segment: Segment) -> tuple[Rgb, str]:
     return segment.label.display_rgb, segment.label.short
 
 
-def _beside(mask: Mask, one: Outlined) -> Words:
+def _beside(one: Outlined) -> Words:
     """Return the name of an object at its left, or at its right where there is no room."""
-    rows, columns = np.nonzero(mask)
+    rows, columns = np.nonzero(one.mask)
     room = 3 * SMALLEST
     left = columns.min() - 4 >= room
     return Words(

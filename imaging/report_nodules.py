@@ -16,6 +16,7 @@ from highdicom.seg import SegmentAlgorithmTypeValues
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from imaging.check_nodule import check_nodule
 from imaging.encode_seg import Segment, SegmentLabel
 from imaging.finding import (
     CUBIC_MILLIMETRE,
@@ -32,6 +33,7 @@ from imaging.heat_box import HeatBox
 from imaging.lung_mask import Side
 from imaging.mark import Mark, Origin
 from imaging.measure_nodule import NoduleMeasurement
+from imaging.plausibility import Flag
 from imaging.region import Region
 from imaging.select_series import Selection
 from imaging.to_volume import SourceImage
@@ -50,15 +52,6 @@ UNCALIBRATED = "The probability was not calibrated."
 NOT_CLASSIFIED = "no probability of cancer was computed"
 GOLDEN_ANGLE = 0.381966
 """Fraction of the colour circle between one nodule and the next: neighbours never look alike."""
-LARGEST_NODULE_MM = 30.0
-"""What is larger is called a mass (Fleischner Society glossary: Hansell et al., Radiology 2008;246:697-722)."""
-DENSE_HU = 200.0
-"""Mean of a nodule above which calcium or metal is in it: soft tissue stays below, with contrast medium too."""
-DARK_HU = -800.0
-"""Mean of a nodule below which it is as dark as lung; those of ground glass are at -750 and above."""
-FITTING = (0.4, 1.35)
-"""Diameter of the ball of the same volume as a fraction of the longest diameter: 1 for a ball, 0.5 for an ellipsoid
-that is three times as long as wide in its slice; above 1 for what stands up across the slices, as a vessel does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +87,7 @@ class NoduleReport:
     calibration: str  # a sentence on how the probability was calibrated
     threshold: float  # probability from which a nodule counts as malignant
     general: tuple[str, ...] = ()  # what is suspicious of all
+    of_lungs: tuple[Flag, ...] = ()  # what is suspicious of the lungs
 
     @property
     def way(self) -> str:
@@ -137,7 +131,22 @@ class NoduleReport:
                 by_remark.setdefault(remark, []).append(str(nodule.number))
         own = [f"Nodule {', '.join(numbers)}: {remark}" for remark, numbers in by_remark.items()]
         review = [self.way.rstrip(".")] if self.nodules and Origin.COMPUTER in self.origins else []
-        return (*review, *self.general, *own)
+        return (*review, *self.general, *(flag.text for flag in self.of_lungs), *own)
+
+    @property
+    def plausibility(self) -> tuple[Flag, ...]:
+        """What is suspicious of the lungs and of each nodule, as typed facts."""
+        own = [
+            replace(flag, segment=nodule.number, name=str(nodule.number))
+            for nodule in self.nodules
+            for flag in check_nodule(nodule.measured)
+        ]
+        return (*self.of_lungs, *own)
+
+    @property
+    def nothing(self) -> str:
+        """What is said where there is no segment."""
+        return f"{self.way.rstrip('.')}; that is no proof that there is none"
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
@@ -188,6 +197,7 @@ def report_nodules(
     calibration: str = UNCALIBRATED,
     threshold: float = 0.5,
     flags: Sequence[str] = (),
+    of_lungs: Sequence[Flag] = (),
 ) -> NoduleReport:
     """Return the report on nodules, sorted and numbered from 1.
 
@@ -195,32 +205,16 @@ def report_nodules(
     calibration  a sentence on how the probability was calibrated, from the model
     threshold    probability from which a nodule counts as malignant
     flags        what is suspicious of the whole, as sentences
+    of_lungs     what is suspicious of the lungs
     """
     ordered = sorted(nodules, key=_rank)
     numbered = tuple(replace(nodule, number=number) for number, nodule in enumerate(ordered, start=1))
-    return NoduleReport(numbered, tuple(dict.fromkeys(origins)), calibration, threshold, tuple(flags))
+    return NoduleReport(numbered, tuple(dict.fromkeys(origins)), calibration, threshold, tuple(flags), tuple(of_lungs))
 
 
 def remarks_on(nodule: Nodule) -> tuple[str, ...]:
     """Return what is suspicious of a nodule, as sentences without a full stop."""
-    measured = nodule.measured
-    low, high = FITTING
-    checks = {
-        "touches the edge of the image: it may be larger than measured": measured.at_border,
-        "lies in neither lung: no nodule of the lung, or the lung was not told from what is around it": (
-            measured.outside_lungs
-        ),
-        f"mean below {DARK_HU:.0f} HU: as dark as lung, there may be nothing": measured.mean_hu < DARK_HU,
-        "seen on one slice only: its volume is hardly known": measured.one_slice,
-        f"longer than {LARGEST_NODULE_MM:.0f} mm: a mass, which the classifier was not trained on": (
-            measured.longest_mm > LARGEST_NODULE_MM
-        ),
-        f"mean above {DENSE_HU:.0f} HU: calcified, or metal": measured.mean_hu > DENSE_HU,
-        "volume and diameter do not fit each other: the outline may hold a vessel or parts of another structure": (
-            not measured.one_slice and not low <= measured.effective_mm / measured.longest_mm <= high
-        ),
-    }
-    return (*nodule.remarks, *(remark for remark, holds in checks.items() if holds))
+    return (*nodule.remarks, *(flag.text for flag in check_nodule(nodule.measured)))
 
 
 def nodule_results(selection: Selection, source: SourceImage, report: NoduleReport) -> dict[str, Any]:
@@ -251,7 +245,7 @@ def nodule_headline(selection: Selection, report: NoduleReport) -> str:
 def nodule_finding(report: NoduleReport) -> str:
     """Return the finding in one sentence."""
     if not report.nodules:
-        return f"{report.way.rstrip('.')}; that is no proof that there is none"
+        return report.nothing
     found = f"{_counted(len(report.nodules))} ({', and '.join(report.origins)})"
     largest = max(nodule.measured.longest_mm for nodule in report.nodules)
     highest = report.highest
@@ -282,7 +276,7 @@ def _segment_label(nodule: Nodule, used: set[str]) -> SegmentLabel:
     if tracking_uid in used:
         tracking_uid = None
     used |= {tracking_uid} if tracking_uid else set()
-    red, green, blue = colorsys.hsv_to_rgb(nodule.number * GOLDEN_ANGLE % 1, 0.75, 0.95)
+    red, green, blue = colorsys.hsv_to_rgb(nodule.number * GOLDEN_ANGLE % 1, 0.6, 1.0)
     by = SegmentAlgorithmTypeValues
     return SegmentLabel(
         label=nodule.label,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ from imaging.label_levels import LEVELS, Levels, label_levels
 from imaging.measure_bodies import BodyMeasurement
 from imaging.order_bodies import OrderedBodies
 from imaging.outcome import Reason, RefusedError
+from imaging.plausibility import Flag
 from imaging.select_series import Selection
 from imaging.to_volume import SourceImage
 
@@ -43,8 +44,10 @@ class SpineReport:
     measured: tuple[BodyMeasurement, ...]  # from caudal to cranial
     bodies: OrderedBodies
     levels: Levels
-    remarks: tuple[tuple[str, ...], ...]  # on each body
-    general: tuple[str, ...]  # on the row
+    remarks: tuple[tuple[Flag, ...], ...]  # on each body
+    general: tuple[Flag, ...]  # on the row
+    notes: tuple[str, ...] = ()  # what else is to be said of the series
+    nothing: str = ""  # there is always a body
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -59,10 +62,21 @@ class SpineReport:
         by_remark: dict[str, list[str]] = {}
         for body, level, remarks in zip(self.measured, self.levels.names, self.remarks, strict=True):
             for remark in remarks:
-                by_remark.setdefault(remark, []).append(level or f"{body.number} (from below)")
+                by_remark.setdefault(remark.text, []).append(level or f"{body.number} (from below)")
         own = [f"Vertebral body {', '.join(names)}: {remark}" for remark, names in by_remark.items()]
         unsure = [self.levels.reason] if self.levels.basis == "none" else []
-        return (*unsure, *self.general, *own)
+        return (*unsure, *self.notes, *(flag.text for flag in self.general), *own)
+
+    @property
+    def plausibility(self) -> tuple[Flag, ...]:
+        """What is suspicious of the row and of each body."""
+        bodies = zip(self.measured, self.levels.names, self.remarks, strict=True)
+        own = [
+            replace(flag, segment=body.number, name=level or str(body.number))
+            for body, level, flags in bodies
+            for flag in flags
+        ]
+        return (*self.general, *own)
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -93,7 +107,7 @@ class SpineReport:
 
     def _remarks(self, at: int) -> tuple[str, ...]:
         counted = [self.levels.reason] if at == 0 and self.levels.basis != "none" else []
-        return (*counted, *(f"{self.labels[at]}: {remark}" for remark in self.remarks[at]))
+        return (*counted, *(f"{self.labels[at]}: {remark.text}" for remark in self.remarks[at]))
 
     def _quantities(self, at: int) -> tuple[Quantity, ...]:
         body, level, space = self.measured[at], self.levels.names[at], self.space_above_mm(at)
@@ -126,8 +140,8 @@ def report_spine(
             Reason.EMPTY_RESULT,
         )
     levels = label_levels(measured, bodies, image.get_geometry(), lowest)
-    general = (*notes, *check_bodies(measured, bodies))
-    return SpineReport(measured, bodies, levels, remarks_on(measured, bodies, image), general)
+    remarks, general = remarks_on(measured, bodies, image), check_bodies(measured, bodies)
+    return SpineReport(measured, bodies, levels, remarks, general, notes)
 
 
 def body_label(number: int, level: str | None) -> str:
@@ -218,5 +232,5 @@ def _body_facts(report: SpineReport, at: int) -> dict[str, Any]:
         "height": heights,
         "centre_lps_mm": [round(value, 2) for value in body.centre_mm],
         "disc_space_above_mm": None if space is None else round(space, 2),
-        "flags": list(report.remarks[at]),
+        "flags": [remark.text for remark in report.remarks[at]],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,11 +12,13 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from imaging.align_sequences import AlignedSequences
+from imaging.check_tumour import check_tumour
 from imaging.encode_seg import Segment, SegmentLabel
 from imaging.find_tumour import TumourObject, TumourObjects
 from imaging.finding import MILLILITRE, MILLIMETRE, NO_UNITS, Evaluation, Finding, Quantity, Site
 from imaging.measure_tumour import TumourMeasurement
 from imaging.pelvic_sequences import PelvicSequences
+from imaging.plausibility import Flag
 
 SQUARE_MICROMETRE_PER_SECOND = Code("um2/s", "UCUM", "um2/s")
 """1e-6 mm2/s."""
@@ -78,6 +80,17 @@ class TumourReport:
         return () if self.measured is None else remarks_on(self.measured)
 
     @property
+    def plausibility(self) -> tuple[Flag, ...]:
+        """What is suspicious of the tumour, as typed facts."""
+        found = () if self.measured is None else check_tumour(self.measured)
+        return tuple(replace(flag, segment=1) for flag in found)
+
+    @property
+    def nothing(self) -> str:
+        """What is said where there is no segment."""
+        return f"{self.statement[0].upper()}{self.statement[1:]}"
+
+    @property
     def flags(self) -> tuple[str, ...]:
         """What the weights are, what is suspicious, and what else was found."""
         trust = (self.calibration.rstrip("."),) if self.calibration else ()
@@ -122,15 +135,7 @@ class TumourReport:
 
 def remarks_on(measured: TumourMeasurement) -> tuple[str, ...]:
     """Return what is suspicious of a tumour, as sentences without a full stop."""
-    said = []
-    if measured.at_border:
-        said.append("touches the edge of the T2w image: it may be larger than measured")
-    for name, share in measured.unseen.items():
-        part = f"{100 * share:.0f} % of it lie outside" if share >= 0.005 else "its rim lies outside"
-        said.append(f"reaches the edge of what the {name} series shows, {part}")
-    if measured.slices == 1:
-        said.append("seen on one slice only: its volume is hardly known")
-    return tuple(said)
+    return tuple(flag.text for flag in check_tumour(measured))
 
 
 def tumour_results(sequences: PelvicSequences, aligned: AlignedSequences, report: TumourReport) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imaging.outcome import SuiteError
+from imaging.plausibility import Flag
 
 if TYPE_CHECKING:  # it imports numpy, which has to wait until the process is prepared
     from imaging.report_page import PageContent
@@ -32,6 +33,7 @@ class RunRecord:
     first_header_cpu_s: float = 0.0  # CPU time from the start of the process until a DICOM header was read
     device: str = ""
     notes: list[str] = field(default_factory=list)  # what a user should know: fallbacks, quality flags
+    plausibility: list[Flag] = field(default_factory=list)  # the quality flags among them, with value and limits
     series: list[dict[str, Any]] = field(default_factory=list)  # the verdict on each, as soon as it is known
     results: dict[str, Any] = field(default_factory=dict)
     finding: str = ""  # in one sentence

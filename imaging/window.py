@@ -39,6 +39,10 @@ class GreyWindow:
         return np.asarray(np.rint(255 * scale_intensity(values, (self.low, self.high))), np.uint8)
 
 
+LUNG_WINDOW = GreyWindow(-1350.0, 150.0, "lung window")
+"""In HU; the window of a series may be made for what lies between the lungs."""
+
+
 def grey_window(source: SourceImage) -> GreyWindow:
     """Return the window of the middle frame of a series where it shows the image, else one from percentiles.
 

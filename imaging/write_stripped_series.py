@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import struct
-import warnings
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_data_element
-from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import MRImageStorage
 
+from imaging.encode_elements import encode_elements, write_encoded
 from imaging.outcome import Reason, RefusedError
 from imaging.provenance import Provenance
 from imaging.publish import staged
@@ -28,10 +25,9 @@ from imaging.write_common import (
     new_object,
     reference,
     uids_of,
-    writing,
 )
 
-PIXEL_DATA, SOP_INSTANCE = 0x7FE00010, 0x00020003
+PIXEL_DATA = 0x7FE00010
 SHARED = (
     "SeriesDate", "SeriesTime", "BodyPartExamined", "PatientPosition", "Laterality", "ProtocolName",
     "FrameOfReferenceUID", "PositionReferenceIndicator", "MagneticFieldStrength", "ScanningSequence",
@@ -68,7 +64,7 @@ def write_stripped_series(
         instance = _instance_attributes(plane, source, provenance, varying)
         pixels = _encode_pixels(images[number], inside[number], plane.frame.header)
         path = staged(folder, f"brain_{number + 1:04d}.dcm")
-        write_encoded(path, shared | encode_elements(instance) | pixels, instance.SOPInstanceUID)
+        write_encoded(path, shared | encode_elements(instance) | pixels, MRImageStorage, instance.SOPInstanceUID)
         paths.append(path)
     return paths
 
@@ -174,39 +170,3 @@ def _pixel_description(rows: int, columns: int, bits: int, *, signed: bool) -> d
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, bits, bits - 1
     dataset.PixelRepresentation = int(signed)
     return encode_elements(dataset)
-
-
-def encode_elements(dataset: Dataset) -> dict[int, bytes]:
-    """Return each element of a dataset in Explicit VR Little Endian, by tag: what a series shares is encoded once."""
-    encodings = convert_encodings(dataset.get("SpecificCharacterSet"))
-    encoded = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # their texts quote attribute values
-        for element in dataset:
-            buffer = DicomBytesIO()
-            buffer.is_little_endian, buffer.is_implicit_VR = True, False
-            write_data_element(buffer, element, encodings)
-            encoded[int(element.tag)] = buffer.getvalue()
-    return encoded
-
-
-def write_encoded(path: Path, elements: dict[int, bytes], sop_instance_uid: str) -> None:
-    """Write a DICOM file of encoded elements in the order of their tags; OutputError when that fails."""
-    uid = sop_instance_uid.encode() + b"\0" * (len(sop_instance_uid) % 2)
-    meta = _file_meta() | {SOP_INSTANCE: struct.pack("<HH2sH", 0x0002, 0x0003, b"UI", len(uid)) + uid}
-    group = b"".join(meta[tag] for tag in sorted(meta))
-    length = struct.pack("<HH2sHI", 0x0002, 0x0000, b"UL", 4, len(group))
-    body = b"".join(elements[tag] for tag in sorted(elements))
-    with writing(path):
-        path.write_bytes(b"\0" * 128 + b"DICM" + length + group + body)
-
-
-@lru_cache(maxsize=1)
-def _file_meta() -> dict[int, bytes]:
-    """Return the file meta information (PS3.10 7.1) that all images share."""
-    meta = Dataset()
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = MRImageStorage
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
-    return encode_elements(meta)

@@ -6,7 +6,6 @@ from typing import Any
 
 from monai.deploy.core import OperatorSpec
 
-from imaging.encode_seg import Segment, SegmentLabel
 from imaging.page_content import page_content
 from imaging.provenance import Provenance
 from imaging.report_page import PageWish
@@ -15,10 +14,7 @@ from operators.step import Step
 
 
 class DrawFindings(Step):
-    """Numbers and key slices of each finding; the page is written when the run has ended and its facts are known.
-
-    label  of the one segment, where what arrives at the port ``segments`` is its mask
-    """
+    """Numbers and key slices of each finding; the page is written when the run has ended and its facts are known."""
 
     def __init__(
         self,
@@ -28,7 +24,6 @@ class DrawFindings(Step):
         wish: PageWish,
         provenance: Provenance,
         window: GreyWindow | None = None,
-        label: SegmentLabel | None = None,
         hide_beyond_mm: float | None = None,
         **kwargs: Any,
     ) -> None:
@@ -36,7 +31,6 @@ class DrawFindings(Step):
         self.wish = wish
         self.provenance = provenance
         self.window = window
-        self.label = label
         self.hide_beyond_mm = hide_beyond_mm
         super().__init__(fragment, *args, **kwargs)
 
@@ -46,10 +40,10 @@ class DrawFindings(Step):
         spec.input("source")
 
     def step(self, op_input: Any, op_output: Any) -> None:
-        source, segments = op_input.receive("source"), op_input.receive("segments")
+        source = op_input.receive("source")
         self.record.page = page_content(
             op_input.receive("report"),
-            [Segment(self.label, segments.array)] if self.label else segments,
+            op_input.receive("segments"),
             source,
             window=self.window or grey_window(source),
             title=self.title,

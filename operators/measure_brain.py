@@ -1,4 +1,4 @@
-"""Operator: mask and source image -> brain volume and quality flags."""
+"""Operator: mask and source image -> brain volume, quality flags and segment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from monai.deploy.core import OperatorSpec
 
 from imaging.measure_brain import measure_brain
+from imaging.person import person_of
 from operators.step import Step
 
 
@@ -17,7 +18,10 @@ class MeasureBrain(Step):
         spec.input("mask")
         spec.input("source")
         spec.output("measurement")
+        spec.output("segments")
 
     def step(self, op_input: Any, op_output: Any) -> None:
         mask, source = op_input.receive("mask"), op_input.receive("source")
-        op_output.emit(measure_brain(mask, source.volume), "measurement")
+        measurement = measure_brain(mask, source.volume, person_of(source.stack.header))
+        op_output.emit(measurement, "measurement")
+        op_output.emit(measurement.segments, "segments")

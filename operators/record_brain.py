@@ -26,3 +26,4 @@ class RecordBrain(Step):
         self.record.finding = brain_finding(measurement)
         self.record.headline = brain_headline(selection, measurement)
         self.record.notes += [*source.flags, *measurement.flags]
+        self.record.plausibility = list(measurement.plausibility)

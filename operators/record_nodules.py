@@ -25,3 +25,4 @@ class RecordNodules(Step):
         self.record.finding = nodule_finding(report)
         self.record.headline = nodule_headline(selection, report)
         self.record.notes += [*source.flags, *report.flags]
+        self.record.plausibility = list(report.plausibility)

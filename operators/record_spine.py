@@ -25,3 +25,4 @@ class RecordSpine(Step):
         self.record.finding = spine_finding(report)
         self.record.headline = spine_headline(selection, report)
         self.record.notes += [*source.flags, *report.flags]
+        self.record.plausibility = list(report.plausibility)

@@ -25,3 +25,4 @@ class RecordTumour(Step):
         self.record.finding = tumour_finding(report)
         self.record.headline = tumour_headline(sequences, report)
         self.record.notes += [*aligned.source.flags, *report.flags]
+        self.record.plausibility = list(report.plausibility)

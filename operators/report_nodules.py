@@ -43,7 +43,8 @@ class ReportNodules(Step):
             [mark.origin for mark in marks] or [Origin.COMPUTER],  # it searched when nobody had marked any
             calibration=self.model.calibration,
             threshold=self.model.threshold,
-            flags=(*op_input.receive("flags"), *lungs.flags),
+            flags=op_input.receive("flags"),
+            of_lungs=lungs.flags,
         )
         op_output.emit(report, "report")
         op_output.emit(report.segments, "segments")

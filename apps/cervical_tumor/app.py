@@ -29,6 +29,7 @@ from operators.restore_probability import RestoreProbability
 from operators.segment import Segment
 from operators.select_sequences import SelectSequences
 from operators.write_adc import WriteAdc
+from operators.write_overlays import WriteOverlays
 from operators.write_segments import WriteSegments
 from operators.write_sequences import WriteSequences
 from operators.write_sr import WriteSr
@@ -43,8 +44,8 @@ CARD = AppCard(
     title="Primary cervical tumour of a multiparametric pelvic MR study: segment, volume, diameters, ADC",
     inputs="DICOM study with an axial T2w pelvic MR series, high-b DWI, and an ADC map or two b-values",
     outputs=(
-        "DICOM SEG", "DICOM SR (TID 1500)", "metadata.json", "FRACTIONAL DICOM SEG (--votes)",
-        "ADC map as DICOM (--derived-adc)", "NIfTI (--nifti)",
+        "DICOM SEG", "DICOM SR (TID 1500)", "outlines as DICOM colour series", "metadata.json",
+        "FRACTIONAL DICOM SEG (--votes)", "ADC map as DICOM (--derived-adc)", "NIfTI (--nifti)",
     ),
     model="cervical_tumor",
     rule=PELVIS.t2w,
@@ -57,7 +58,7 @@ DEPLOYMENT = Deployment(
     memory_mib=4096,
     timeout_s=900,
     always_writes=("sr.dcm",),
-    may_write=("seg.dcm", "votes.dcm", "adc/"),
+    may_write=("seg.dcm", "overlays/", "votes.dcm", "adc/"),
     nothing_eligible_is_common=True,  # many pelvic studies hold no diffusion series
 )
 
@@ -72,6 +73,7 @@ class Options:
     derived_adc: bool = option(False, "also write the ADC map as a derived DICOM series where it had to be fitted")
     full_grid: bool = option(False, "give the network its full grid, padded, instead of one that fits the T2w series")
     nifti: bool = option(False, "also write the tumour and the aligned sequences as NIfTI, on the T2w grid")
+    overlays: bool = option(True, "write the slices with outlines as a DICOM colour series, for viewers without SEG")
     page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
     identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
     backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the network")
@@ -81,6 +83,7 @@ class CervicalTumor(Application):
     """
     load > select > align > prepare > segment > find > restore > measure
     measure > write_seg > write_sr
+    measure > write_overlays
     segment > restore_votes > write_votes
     align > write_adc
     align, restore > write_sequences
@@ -144,6 +147,17 @@ class CervicalTumor(Application):
         self.add_flow(align, report, {("aligned", "aligned")})
         self.add_flow(measure, report, {("report", "report")})
 
+        if options.overlays:
+            write_overlays = WriteOverlays(
+                self,
+                folder=folder / "overlays",
+                title=TITLE,
+                provenance=made_by,
+                record=record,
+                name="write_overlays",
+            )
+            self.add_flow(measure, write_overlays, {("report", "report")})
+            self.add_flow(align, write_overlays, {("source", "source")})
         if options.page:
             draw = DrawFindings(
                 self,

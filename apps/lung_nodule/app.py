@@ -10,7 +10,6 @@ from monai.deploy.core import Application
 
 from imaging.app_card import AppCard, option
 from imaging.deployment import Deployment
-from imaging.encode_heat_map import LUNG_WINDOW
 from imaging.find_nodules import OPERATING_POINTS
 from imaging.geometry import GeometryPolicy
 from imaging.image_kind import Kernel, Plane, Weighting
@@ -21,6 +20,7 @@ from imaging.report_page import PageWish
 from imaging.run_record import Run
 from imaging.seed_marks import parse_points
 from imaging.select_series import SeriesRule
+from imaging.window import LUNG_WINDOW
 from operators.classify_regions import ClassifyRegions
 from operators.draw_findings import DrawFindings
 from operators.find_nodules import FindNodules
@@ -33,6 +33,7 @@ from operators.report_nodules import ReportNodules
 from operators.select_series import SelectSeries
 from operators.to_volume import ToVolume
 from operators.write_heat_maps import WriteHeatMaps
+from operators.write_overlays import WriteOverlays
 from operators.write_parametric_map import WriteParametricMap
 from operators.write_segments import WriteSegments
 from operators.write_sr import WriteSr
@@ -55,10 +56,12 @@ CARD = AppCard(
     version="0.1.0",
     title="Lung nodules of a chest CT: segments, diameters, volumes, probability of malignancy by radiologists' votes",
     inputs="DICOM study with a chest CT in slices of at most 3 mm; SEG, RTSTRUCT or SR with marked nodules if any",
-    outputs=("DICOM SEG", "DICOM SR (TID 1500)", "heat maps as DICOM colour series", "metadata.json"),
+    outputs=(
+        "DICOM SEG", "DICOM SR (TID 1500)", "outlines and heat maps as DICOM colour series", "metadata.json",
+    ),
     model="lung_nodule",
     rule=THIN_CHEST_CT,
-)
+)  # fmt: skip
 DEPLOYMENT = Deployment(
     ae_title="LUNG-NODULE",
     modality="CT",
@@ -66,7 +69,7 @@ DEPLOYMENT = Deployment(
     memory_mib=4096,
     timeout_s=1200,
     always_writes=("sr.dcm",),
-    may_write=("seg.dcm", "heat_maps/", "heat.dcm"),
+    may_write=("seg.dcm", "overlays/", "heat_maps/", "heat.dcm"),
     nothing_eligible_is_common=True,  # many chest studies hold thick slices only
 )
 OUTLINE, CLASSIFIER = "outline", "classifier"
@@ -83,6 +86,7 @@ class Options:
     at_most: Literal["5", "10", "20", "50"] = option("10", "so many candidates when nobody marked any")
     heat_maps: bool = option(True, "write what the classifier looked at as a DICOM colour series")
     parametric_map: bool = option(False, "write the same as a DICOM Parametric Map: numbers, for programs")
+    overlays: bool = option(True, "write the slices with outlines as a DICOM colour series, for viewers without SEG")
     page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
     identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
     backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the networks")
@@ -93,7 +97,7 @@ class LungNodule(Application):
     load > select > to_volume > mask_lungs
     load, to_volume > read_marks > find > outline > classify > report
     report > write_seg > write_sr
-    report > write_heat_maps
+    report > write_overlays, write_heat_maps
     """
 
     def __init__(self, run: Run, *args: Any, **kwargs: Any) -> None:
@@ -173,6 +177,18 @@ class LungNodule(Application):
         self.add_flow(to_volume, remember, {("source", "source")})
         self.add_flow(report, remember, {("report", "report")})
 
+        if options.overlays:
+            write_overlays = WriteOverlays(
+                self,
+                folder=folder / "overlays",
+                title="Lung nodules",
+                window=LUNG_WINDOW,
+                provenance=made_by,
+                record=record,
+                name="write_overlays",
+            )
+            self.add_flow(report, write_overlays, {("report", "report")})
+            self.add_flow(to_volume, write_overlays, {("source", "source")})
         if options.page:
             draw = DrawFindings(
                 self,

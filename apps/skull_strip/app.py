@@ -10,7 +10,6 @@ from monai.deploy.core import Application
 
 from imaging.app_card import AppCard, option
 from imaging.deployment import Deployment
-from imaging.encode_seg import BRAIN_LABEL
 from imaging.geometry import GeometryPolicy
 from imaging.image_kind import Weighting
 from imaging.model_package import load_model_package
@@ -29,7 +28,8 @@ from operators.segment import Segment
 from operators.select_series import SelectSeries
 from operators.to_volume import ToVolume
 from operators.write_nifti import WriteNifti
-from operators.write_seg import WriteSeg
+from operators.write_overlays import WriteOverlays
+from operators.write_segments import WriteSegments
 from operators.write_sr import WriteSr
 from operators.write_stripped_series import WriteStrippedSeries
 
@@ -50,7 +50,14 @@ CARD = AppCard(
     version="0.1.0",
     title="Brain mask, brain volume and skull-stripped image of a T1w head MR series",
     inputs="DICOM study with a T1w head MR series",
-    outputs=("DICOM SEG", "DICOM SR (TID 1500)", "derived DICOM MR series", "metadata.json", "NIfTI (--nifti)"),
+    outputs=(
+        "DICOM SEG",
+        "DICOM SR (TID 1500)",
+        "outlines as DICOM colour series",
+        "derived DICOM MR series",
+        "metadata.json",
+        "NIfTI (--nifti)",
+    ),
     model="skull_strip",
     rule=T1W_HEAD,
 )
@@ -61,7 +68,7 @@ DEPLOYMENT = Deployment(
     memory_mib=2048,
     timeout_s=600,
     always_writes=("seg.dcm", "sr.dcm"),
-    may_write=("stripped/",),
+    may_write=("overlays/", "stripped/"),
     nothing_eligible_is_common=True,  # a head study need not hold a T1w series
 )
 
@@ -72,6 +79,7 @@ class Options:
 
     nifti: bool = option(False, "also write mask and skull-stripped image as NIfTI")
     stripped_series: bool = option(True, "write the skull-stripped image as a DICOM series")
+    overlays: bool = option(True, "write the slices with outlines as a DICOM colour series, for viewers without SEG")
     page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
     identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
     backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the network")
@@ -80,7 +88,8 @@ class Options:
 class SkullStrip(Application):
     """
     load > select > to_volume > prepare > segment > restore > keep_largest > measure
-    keep_largest > write_seg > write_sr
+    measure > write_seg > write_sr
+    measure > write_overlays
     keep_largest > write_stripped_series, write_nifti
     """
 
@@ -108,8 +117,8 @@ class SkullStrip(Application):
         restore = RestoreMask(self, threshold=model.threshold, record=record, name="restore")
         keep_largest = KeepLargest(self, record=record, name="keep_largest")
         measure = MeasureBrain(self, record=record, name="measure")
-        write_seg = WriteSeg(
-            self, folder=folder, label=BRAIN_LABEL, provenance=made_by, record=record, name="write_seg"
+        write_seg = WriteSegments(
+            self, folder=folder, title="Brain mask", provenance=made_by, record=record, name="write_seg"
         )
         write_sr = WriteSr(
             self, folder=folder, title="Brain volume", provenance=made_by, record=record, name="write_sr"
@@ -125,7 +134,7 @@ class SkullStrip(Application):
         self.add_flow(restore, keep_largest)
         self.add_flow(keep_largest, measure, {("mask", "mask")})
         self.add_flow(to_volume, measure, {("source", "source")})
-        self.add_flow(keep_largest, write_seg, {("mask", "mask")})
+        self.add_flow(measure, write_seg, {("segments", "segments")})
         self.add_flow(to_volume, write_seg, {("source", "source")})
         self.add_flow(measure, write_sr, {("measurement", "report")})
         self.add_flow(write_seg, write_sr, {("seg", "seg")})
@@ -134,19 +143,28 @@ class SkullStrip(Application):
         self.add_flow(to_volume, report, {("source", "source")})
         self.add_flow(measure, report, {("measurement", "measurement")})
 
+        if options.overlays:
+            write_overlays = WriteOverlays(
+                self,
+                folder=folder / "overlays",
+                title="Brain mask",
+                provenance=made_by,
+                record=record,
+                name="write_overlays",
+            )
+            self.add_flow(measure, write_overlays, {("measurement", "report")})
+            self.add_flow(to_volume, write_overlays, {("source", "source")})
         if options.page:
             draw = DrawFindings(
                 self,
                 title="Brain",
                 wish=PageWish(html=options.page, dicom=False, identity=options.identity),
                 provenance=made_by,
-                label=BRAIN_LABEL,
                 hide_beyond_mm=FACELESS_MM,
                 record=record,
                 name="draw_findings",
             )
-            self.add_flow(measure, draw, {("measurement", "report")})
-            self.add_flow(keep_largest, draw, {("mask", "segments")})
+            self.add_flow(measure, draw, {("measurement", "report"), ("segments", "segments")})
             self.add_flow(to_volume, draw, {("source", "source")})
         if options.stripped_series:
             series = folder / "stripped"

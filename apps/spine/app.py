@@ -31,6 +31,7 @@ from operators.select_series import SelectSeries
 from operators.separate_bodies import SeparateBodies
 from operators.to_volume import ToVolume
 from operators.write_labels import WriteLabels
+from operators.write_overlays import WriteOverlays
 from operators.write_segments import WriteSegments
 from operators.write_sr import WriteSr
 from operators.write_votes import WriteVotes
@@ -57,7 +58,14 @@ CARD = AppCard(
     version="0.1.0",
     title="Vertebral bodies of a sagittal T2w lumbar MR series: segments, volumes, heights, disc spaces",
     inputs="DICOM study with a sagittal T2w lumbar MR series",
-    outputs=("DICOM SEG", "DICOM SR (TID 1500)", "metadata.json", "NIfTI (--nifti)", "FRACTIONAL DICOM SEG (--votes)"),
+    outputs=(
+        "DICOM SEG",
+        "DICOM SR (TID 1500)",
+        "outlines as DICOM colour series",
+        "metadata.json",
+        "NIfTI (--nifti)",
+        "FRACTIONAL DICOM SEG (--votes)",
+    ),
     model="spine",
     rule=SAGITTAL_T2W_LUMBAR,
 )
@@ -68,7 +76,7 @@ DEPLOYMENT = Deployment(
     memory_mib=2048,
     timeout_s=600,
     always_writes=("seg.dcm", "sr.dcm"),
-    may_write=("votes.dcm",),
+    may_write=("overlays/", "votes.dcm"),
 )
 
 
@@ -82,6 +90,7 @@ class Options:
     nifti: bool = option(False, "also write the bodies as a NIfTI label map")
     votes: bool = option(False, "also write the mean probability of the networks as a FRACTIONAL DICOM SEG")
     mirror: bool = option(False, "also run the network on the image mirrored left to right, and take the mean")
+    overlays: bool = option(True, "write the slices with outlines as a DICOM colour series, for viewers without SEG")
     page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
     identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
     backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the network")
@@ -91,6 +100,7 @@ class Spine(Application):
     """
     load > select > to_volume > prepare > segment > restore, restore_cores > separate > order > measure
     measure > write_seg > write_sr
+    measure > write_overlays
     order > write_labels
     segment > restore_votes > write_votes
     """
@@ -154,6 +164,17 @@ class Spine(Application):
         self.add_flow(to_volume, report, {("source", "source")})
         self.add_flow(measure, report, {("report", "report")})
 
+        if options.overlays:
+            write_overlays = WriteOverlays(
+                self,
+                folder=folder / "overlays",
+                title="Vertebral bodies",
+                provenance=made_by,
+                record=record,
+                name="write_overlays",
+            )
+            self.add_flow(measure, write_overlays, {("report", "report")})
+            self.add_flow(to_volume, write_overlays, {("source", "source")})
         if options.page:
             draw = DrawFindings(
                 self,

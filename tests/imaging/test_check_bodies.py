@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from imaging.check_bodies import check_bodies, has_gap_above, interrupted, remarks_on
+from imaging.check_bodies import NUMBER, check_bodies, has_gap_above, interrupted, number_text, remarks_on, shape_of
 from imaging.lumbar_phantom import Body
 from imaging.measure_bodies import measure_bodies
 from imaging.order_bodies import order_bodies
@@ -18,7 +18,9 @@ def checked(row, change=lambda labels: labels, signal=300.0):
     measured = measure_bodies(bodies)
     image = labels.with_array(np.where(labels.array > 0, signal, 200.0).astype(np.float32))
     image.array[0] = 900.0
-    return measured, check_bodies(measured, bodies), remarks_on(measured, bodies, image)
+    general = tuple(flag.text for flag in check_bodies(measured, bodies))
+    each = tuple(tuple(flag.text for flag in flags) for flags in remarks_on(measured, bodies, image))
+    return measured, general, each
 
 
 def test_a_healthy_row_is_not_suspicious():
@@ -138,3 +140,17 @@ def test_two_parts_of_one_body_are_named():
 
     assert "may be parts of one" in remarks[3][0]
     assert interrupted(measured)[3]
+
+
+def test_a_wedge_is_named():
+    row = list(LUMBAR)
+    measured = checked(row)[0]
+    heights = measured[3].heights
+    for anterior, wedge in ((0.59, True), (0.61, False), (1.66, False), (1.68, True)):
+        changed = replace(heights, anterior_mm=anterior * heights.posterior_mm)
+        assert bool(shape_of(changed)) is wedge
+
+
+def test_more_bodies_than_a_spine_has_are_said():
+    assert "more than a spine has" in number_text(25)
+    assert (NUMBER.broken_by(24), NUMBER.broken_by(25)) == (False, True)

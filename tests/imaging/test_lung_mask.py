@@ -143,7 +143,7 @@ def test_a_single_lung_is_found_on_its_side_and_said(chest, places, lost, kept, 
     found = masked(hu)
 
     assert set(np.unique(found.sides.array)) == {0, kept}
-    assert any(flag.startswith(f"No {name} lung was found") for flag in found.flags)
+    assert any(flag.text.startswith(f"No {name} lung was found") for flag in found.flags)
 
 
 def test_lungs_that_touch_are_cut_in_two(chest, found, places):
@@ -207,7 +207,7 @@ def test_a_lung_that_the_field_of_view_cuts_is_found_and_the_border_named(chest,
 
     assert found.right_ml > 600
     assert found.left_ml > 600
-    assert any(flag.startswith("The field of view cuts the lungs") and border in flag for flag in found.flags)
+    assert any(flag.text.startswith("The field of view cuts the lungs") and border in flag.text for flag in found.flags)
 
 
 def test_small_lungs_are_said_to_be_small(chest):
@@ -216,7 +216,7 @@ def test_small_lungs_are_said_to_be_small(chest):
 
     found = masked(chest, affine)
 
-    assert any(flag.startswith("Implausible lung volume") or "is small" in flag for flag in found.flags)
+    assert any(flag.text.startswith("Implausible lung volume") or "is small" in flag.text for flag in found.flags)
 
 
 def test_an_abdomen_with_gas_is_refused():

@@ -9,7 +9,7 @@ import pytest
 
 from cli.environment import preload_cuda_runtime
 from imaging.classify_crop import Classified
-from imaging.lung_mask import LungMask
+from imaging.lung_mask import MISSING, LungMask
 from imaging.mark import Mark, Origin
 from imaging.run_record import RunRecord
 from tests.nodule_samples import ball, centre_mm, region, write_ct
@@ -83,7 +83,7 @@ def test_the_report_says_what_is_suspicious_of_marks_and_lungs(source):
     sides = source.volume.with_array(np.where(ball(1), 1, 0).astype(np.uint8))
     ports = Ports(
         marks=(mark(1, Origin.SEG, outlined=True),), classified=(Classified(0.25, None),), source=source,
-        lungs=LungMask(sides, 1000.0, 0.0, ("No left lung was found",)), flags=(SAID,),
+        lungs=LungMask(sides, 1000.0, 0.0, (MISSING.flag("No left lung was found"),)), flags=(SAID,),
     )  # fmt: skip
 
     ran(module.ReportNodules, ports, model=SimpleNamespace(calibration="None.", threshold=0.5))

@@ -87,6 +87,11 @@ class Ended:
         """Relative paths of the files in the output folder."""
         return {path.relative_to(self.output).as_posix() for path in self.output.rglob("*") if path.is_file()}
 
+    @property
+    def overlays(self) -> set[str]:
+        """The pictures with outlines among them."""
+        return {name for name in self.files if name.startswith("overlays/")}
+
 
 def spoken(ended: Ended) -> dict[str, str]:
     """Everything a run says, and all it writes but the DICOM files."""

@@ -120,10 +120,10 @@ def test_the_record_says_what_was_taken_and_what_the_weights_are(ended):
 def test_what_was_asked_for_is_written(ended):
     nifti = {"tumour.nii.gz", "t2w.nii.gz", "dwi.nii.gz", "adc.nii.gz"}
 
-    assert ended.files == OBJECTS | nifti | {"votes.dcm"}
+    assert ended.files - ended.overlays == OBJECTS | nifti | {"votes.dcm"}
 
 
-@pytest.mark.parametrize("name", ["seg.dcm", "sr.dcm", "votes.dcm"])
+@pytest.mark.parametrize("name", ["seg.dcm", "sr.dcm", "votes.dcm", "overlays/overlay_0001.dcm"])
 def test_dciodvfy_finds_no_error(ended, name):
     said = output_of(tool("dciodvfy"), ended.output / name)
 
@@ -204,14 +204,15 @@ def test_the_full_grid_gives_the_same_tumour(study, models, ended, tmp_path):
 
     assert full.code == 0, full.stderr
     assert np.mean(tumour_in(full) != tumour_in(ended)) < 1e-5
-    assert full.files == OBJECTS
+    assert full.files == OBJECTS | full.overlays
 
 
 def test_without_a_tumour_there_is_a_report_that_says_so_and_no_segmentation(tmp_path):
     found = run_of(write_study(tmp_path / "study"), tmp_path, stand_in(tmp_path / "models", Nothing()))
 
     assert found.code == 0, found.stderr
-    assert found.files == OBJECTS - {"seg.dcm"}
+    assert found.files - {"overlays/overlay_0001.dcm"} == OBJECTS - {"seg.dcm"}
+    assert found.overlays == {"overlays/overlay_0001.dcm"}
     assert found.record["measurements"] == {"tumour": None, "other_objects": 0, "objects": []}
     assert [line for line in output_of(tool("dciodvfy"), found.output / "sr.dcm").splitlines() if "Error" in line] == []
     assert "nothing is above the threshold" in output_of(tool("dsrdump"), "+Pl", found.output / "sr.dcm")
@@ -226,7 +227,7 @@ def test_t2w_alone_is_refused_and_taken_when_that_is_allowed(models, tmp_path):
     assert (refused.code, refused.files) == (3, set(VERDICT))
     assert "--allow-missing" in refused.stderr
     assert taken.code == 0, taken.stderr
-    assert taken.files == OBJECTS
+    assert taken.files == OBJECTS | taken.overlays
     assert any("no diffusion-weighted images" in flag for flag in taken.record["flags"])
     assert taken.record["measurements"]["tumour"]["mean_adc_1e-6_mm2_per_s"] is None
 

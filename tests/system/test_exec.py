@@ -38,7 +38,14 @@ def same_results(output, other):
 def test_a_run_writes_segmentation_report_series_and_record(small_run):
     series = {f"stripped/brain_{number:04d}.dcm" for number in range(1, 41)}
 
-    assert small_run.files == {"seg.dcm", "sr.dcm", "report.html", *VERDICT, *series}
+    assert small_run.files - small_run.overlays == {"seg.dcm", "sr.dcm", "report.html", *VERDICT, *series}
+    assert 20 < len(small_run.overlays) <= 40
+
+
+def test_what_is_not_wanted_is_not_written(small, models, tmp_path):
+    ended = execute(small, tmp_path / "out", models, "--no-overlays", "--no-stripped-series", "--no-page")
+
+    assert ended.files == {"seg.dcm", "sr.dcm", *VERDICT}
 
 
 def test_nifti_files_come_with_the_option(sample_run):
@@ -125,7 +132,7 @@ def test_a_second_run_replaces_the_first(small, small_run, models, tmp_path):
 def test_what_a_second_run_does_not_write_disappears(small, small_run, models, tmp_path):
     output = copy_of(small_run.output, tmp_path / "out")
 
-    execute(small, output, models, "--no-stripped-series")
+    execute(small, output, models, "--no-stripped-series", "--no-overlays")
 
     assert sorted(path.name for path in output.rglob("*")) == sorted([*VERDICT, "seg.dcm", "sr.dcm", "report.html"])
 

@@ -120,8 +120,9 @@ def test_dciodvfy_finds_no_error(pointed, name):
     assert [line for line in said.splitlines() if "Error" in line] == []
 
 
-def test_dciodvfy_finds_no_error_in_the_heat_maps(pointed):
+def test_dciodvfy_finds_no_error_in_the_pictures(pointed):
     files = sorted((pointed.output / "heat_maps").rglob("*.dcm"))
+    files += sorted((pointed.output / "overlays").rglob("*.dcm"))[::9]
 
     assert files
     for path in files:
@@ -187,6 +188,7 @@ def test_without_any_nodule_there_is_a_report_that_says_so_and_no_segmentation(n
     assert nodules_of(no_nodule) == []
     assert "seg.dcm" not in no_nodule.files
     assert not any(name.startswith("heat_maps") for name in no_nodule.files)
+    assert no_nodule.overlays == {"overlays/overlay_0001.dcm"}
     assert "No nodule" in no_nodule.stdout
     said = output_of(tool("dciodvfy"), no_nodule.output / "sr.dcm")
     assert [line for line in said.splitlines() if "Error" in line] == []

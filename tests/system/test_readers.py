@@ -18,7 +18,10 @@ from tests.series_samples import assert_same_at_the_same_mm
 
 pytestmark = pytest.mark.system
 
-OBJECTS = ["seg.dcm", "sr.dcm", "stripped/brain_0001.dcm", "stripped/brain_0046.dcm", "stripped/brain_0092.dcm"]
+OBJECTS = [
+    "seg.dcm", "sr.dcm", "stripped/brain_0001.dcm", "stripped/brain_0046.dcm", "stripped/brain_0092.dcm",
+    "overlays/overlay_0001.dcm", "overlays/overlay_0040.dcm",
+]  # fmt: skip
 
 
 def tool(name):

@@ -56,7 +56,7 @@ def test_a_missing_slice_is_said(real_run):
 def test_dciodvfy_finds_no_error_in_any_kind_of_object(real_run):
     _, ended = real_run
 
-    for name in ("seg.dcm", "sr.dcm", "stripped/brain_0100.dcm"):
+    for name in ("seg.dcm", "sr.dcm", "stripped/brain_0100.dcm", "overlays/overlay_0050.dcm"):
         found = subprocess.run(["dciodvfy", ended.output / name], capture_output=True, text=True, check=False).stderr
         assert "Error" not in found, f"{name}: {found}"
 
