@@ -96,7 +96,7 @@ def _findings(page: ReportPage) -> Html:
     if content.overview:
         parts.append(_pictures([content.overview], "pictures wide"))
     parts += [_finding(finding) for finding in content.findings if finding.pictures or finding.remarks]
-    parts += [element("p", _of_pictures(page), class_="soft")] if content.findings else []
+    parts += [element("p", of_pictures(page), class_="soft")] if content.findings else []
     return section("findings", "Findings", *parts)
 
 
@@ -147,7 +147,8 @@ def _picture(one: KeyPicture) -> Html:
     return element("figure", image, element("figcaption", one.caption))
 
 
-def _of_pictures(page: ReportPage) -> str:
+def of_pictures(page: ReportPage) -> str:
+    """Return how many findings have pictures, and what these show."""
     shown, every = page.pictured, len(page.content.findings)
     of_all = f"Pictures of {shown} of {every} findings; the table has all of them. " if shown < every else ""
     return f"{of_all}Pictures show the {page.content.window}, the patient's left on the right. Research use only."

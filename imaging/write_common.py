@@ -32,7 +32,7 @@ TYPE_2 = (
     "StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
 """Those of them that must be there and may be empty."""
-SERIES_NUMBERS = {"SEG": 1, "SR": 2, "MR": 3}
+SERIES_NUMBERS = {"SEG": 1, "SR": 2, "MR": 3, "DOC": 9}
 """Last two digits of the Series Number of each kind of output."""
 AGE = re.compile(r"\d{3}[DWMY]")
 LARGEST_SOURCE_NUMBER = 20_000_000

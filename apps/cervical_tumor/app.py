@@ -75,6 +75,7 @@ class Options:
     nifti: bool = option(False, "also write the tumour and the aligned sequences as NIfTI, on the T2w grid")
     overlays: bool = option(True, "write the slices with outlines as a DICOM colour series, for viewers without SEG")
     page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
+    page_dicom: bool = option(False, "also write the page as a DICOM Encapsulated PDF, for the PACS")
     identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
     backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the network")
 
@@ -158,11 +159,11 @@ class CervicalTumor(Application):
             )
             self.add_flow(measure, write_overlays, {("report", "report")})
             self.add_flow(align, write_overlays, {("source", "source")})
-        if options.page:
+        if options.page or options.page_dicom:
             draw = DrawFindings(
                 self,
                 title=TITLE,
-                wish=PageWish(html=options.page, dicom=False, identity=options.identity),
+                wish=PageWish(html=options.page, dicom=options.page_dicom, identity=options.identity),
                 provenance=made_by,
                 record=record,
                 name="draw_findings",

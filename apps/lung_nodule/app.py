@@ -88,6 +88,7 @@ class Options:
     parametric_map: bool = option(False, "write the same as a DICOM Parametric Map: numbers, for programs")
     overlays: bool = option(True, "write the slices with outlines as a DICOM colour series, for viewers without SEG")
     page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
+    page_dicom: bool = option(False, "also write the page as a DICOM Encapsulated PDF, for the PACS")
     identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
     backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the networks")
 
@@ -189,11 +190,11 @@ class LungNodule(Application):
             )
             self.add_flow(report, write_overlays, {("report", "report")})
             self.add_flow(to_volume, write_overlays, {("source", "source")})
-        if options.page:
+        if options.page or options.page_dicom:
             draw = DrawFindings(
                 self,
                 title="Lung nodules",
-                wish=PageWish(html=options.page, dicom=False, identity=options.identity),
+                wish=PageWish(html=options.page, dicom=options.page_dicom, identity=options.identity),
                 provenance=made_by,
                 window=LUNG_WINDOW,
                 record=record,

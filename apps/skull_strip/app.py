@@ -81,6 +81,7 @@ class Options:
     stripped_series: bool = option(True, "write the skull-stripped image as a DICOM series")
     overlays: bool = option(True, "write the slices with outlines as a DICOM colour series, for viewers without SEG")
     page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
+    page_dicom: bool = option(False, "also write the page as a DICOM Encapsulated PDF, for the PACS")
     identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
     backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the network")
 
@@ -154,11 +155,11 @@ class SkullStrip(Application):
             )
             self.add_flow(measure, write_overlays, {("measurement", "report")})
             self.add_flow(to_volume, write_overlays, {("source", "source")})
-        if options.page:
+        if options.page or options.page_dicom:
             draw = DrawFindings(
                 self,
                 title="Brain",
-                wish=PageWish(html=options.page, dicom=False, identity=options.identity),
+                wish=PageWish(html=options.page, dicom=options.page_dicom, identity=options.identity),
                 provenance=made_by,
                 hide_beyond_mm=FACELESS_MM,
                 record=record,
