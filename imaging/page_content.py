@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
-from imaging.encode_seg import Segment
 from imaging.finding import Finding
 from imaging.key_pictures import MOST_PICTURED, close_ups, overview, whole_slice
 from imaging.page_values import values_of
@@ -18,7 +17,6 @@ from imaging.window import GreyWindow
 
 def page_content(
     report: Report,
-    segments: Sequence[Segment],
     source: SourceImage,
     *,
     window: GreyWindow,
@@ -29,10 +27,9 @@ def page_content(
 ) -> PageContent:
     """Return the findings of a report with their pictures.
 
-    segments        those the findings refer to by their number, on the grid of the source volume
     hide_beyond_mm  as in ``close_ups``
     """
-    volume = source.volume
+    volume, segments = source.volume, report.segments
     shows_all = overview(volume, segments, window) if hide_beyond_mm is None else None
 
     said = {remark for finding in report.findings if finding.segment is None for remark in finding.remarks}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from imaging.html_parts import Html, element, joined, table
 from imaging.page_style import STYLE
 from imaging.page_values import Value
-from imaging.report_page import KeyPicture, PageFinding, ReportPage, SeriesVerdict, Stage, Wanted
+from imaging.report_page import BrokenLimit, KeyPicture, PageFinding, ReportPage, SeriesVerdict, Stage, Wanted
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """What the browser may load: nothing from elsewhere, and no script."""
@@ -95,6 +95,7 @@ def _findings(page: ReportPage) -> Html:
     parts += [values_table("Measurements of each finding", content.findings)] if content.findings else []
     if content.overview:
         parts.append(_pictures([content.overview], "pictures wide"))
+    parts += [_broken(page.broken)] if page.broken else []
     parts += [_finding(finding) for finding in content.findings if finding.pictures or finding.remarks]
     parts += [element("p", of_pictures(page), class_="soft")] if content.findings else []
     return section("findings", "Findings", *parts)
@@ -103,6 +104,11 @@ def _findings(page: ReportPage) -> Html:
 def _general(finding: PageFinding) -> Html:
     values = facts_list((value.name, value.text) for value in finding.values)
     return joined([values, element("ul", *(element("li", remark) for remark in finding.remarks))])
+
+
+def _broken(broken: Sequence[BrokenLimit]) -> Html:
+    rows = [[one.text, one.found or "-", one.expected or "-", one.basis or "-"] for one in broken]
+    return table("Checks that noticed something", ["Noticed", "Found", "Expected", "Where the limit comes from"], rows)
 
 
 def values_table(caption: str, findings: Sequence[PageFinding]) -> Html:

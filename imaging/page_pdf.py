@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
-from functools import cache, partial
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -15,7 +15,7 @@ from imaging.report_page import KeyPicture, PageFinding, ReportPage, Wanted
 A4_POINTS = (595.28, 841.89)
 MARGIN, WIDTH = 42.0, 595.28 - 2 * 42.0
 PICTURES_IN_ROW = 4
-GAP = 6.0
+GAP, TALLEST = 6.0, 280.0
 REGULAR, BOLD = "page", "page-bold"
 FONTS = {REGULAR: "Vera.ttf", BOLD: "VeraBd.ttf"}
 """Of Bitstream, which come with reportlab and may be embedded; they have the letters of Western Europe."""
@@ -24,7 +24,6 @@ RED, SOFT, LINE = "#8a1c1c", "#444444", "#999999"
 
 def page_pdf(page: ReportPage) -> bytes:
     """Return the page of a run as PDF on A4 with its fonts embedded."""
-    from reportlab.pdfgen.canvas import Canvas
     from reportlab.platypus import SimpleDocTemplate  # a quarter of a second that runs without it need not spend
 
     _register_fonts()
@@ -33,6 +32,7 @@ def page_pdf(page: ReportPage) -> bytes:
         stream, pagesize=A4_POINTS, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=MARGIN + 12, bottomMargin=MARGIN,
         title=f"{page.title} - research use only", author=page.made_by, creator=f"{page.app} {page.app_version}",
         subject=page.research_use, lang="en", invariant=1,
+        initialFontName=REGULAR,  # else a font that is not embedded is named in the file
     )  # fmt: skip
 
     def frame(canvas: Any, _document: Any) -> None:
@@ -43,8 +43,7 @@ def page_pdf(page: ReportPage) -> bytes:
         canvas.drawRightString(A4_POINTS[0] - MARGIN, MARGIN - 14, f"{page.app}, page {canvas.getPageNumber()}")
 
     parts = [*_head(page), *_findings(page), *_series(page), *_model(page), *_run(page)]
-    maker = partial(Canvas, initialFontName=REGULAR)  # else a font that is not embedded is named in the file
-    document.build(parts, onFirstPage=frame, onLaterPages=frame, canvasmaker=maker)
+    document.build(parts, onFirstPage=frame, onLaterPages=frame)
     return stream.getvalue()
 
 
@@ -99,6 +98,9 @@ def _findings(page: ReportPage) -> list[Any]:
         parts += [*_facts((value.name, value.text) for value in finding.values), *_list(finding.remarks)]
     if content.findings:
         parts.append(_values(content.findings))
+    if page.broken:
+        rows = [[one.text, one.found or "-", one.expected or "-", one.basis or "-"] for one in page.broken]
+        parts.append(_table(["Noticed", "Found", "Expected", "Where the limit comes from"], rows))
     if content.overview:
         parts.append(_row([content.overview], 2))
     for finding in content.findings:
@@ -192,28 +194,43 @@ def _together(parts: list[Any]) -> Any:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], shares: Sequence[float] = ()) -> Any:
-    from reportlab.platypus import Table
-
     shares = shares or [1 / len(head)] * len(head)
     cells = [[_text(text, BOLD, 7, space=0) for text in head]]
     cells += [[_text(text, REGULAR, 7, space=0) for text in row] for row in rows]
-    table = Table(cells, colWidths=[WIDTH * share for share in shares], repeatRows=1, spaceBefore=4, spaceAfter=6)
-    table.setStyle([("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("VALIGN", (0, 0), (-1, -1), "TOP"),
-                    ("TOPPADDING", (0, 0), (-1, -1), 1.5), ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5)])  # fmt: skip
-    return table
+    return _grid(
+        cells,
+        {"LINEBELOW": (0.4, LINE), "TOPPADDING": (1.5,), "BOTTOMPADDING": (2.5,)},
+        colWidths=[WIDTH * share for share in shares],
+        repeatRows=1,
+        spaceBefore=4,
+        spaceAfter=6,
+        splitInRow=1,
+    )
 
 
 def _row(pictures: Sequence[KeyPicture], in_row: int) -> Any:
-    """Return pictures side by side, each above its caption."""
-    from reportlab.platypus import Image, Table
+    """Return pictures side by side, each above its caption; none is higher than a third of the page."""
+    from reportlab.platypus import Image
 
     wide = (WIDTH - GAP * (in_row - 1)) / in_row
-    images = [
-        Image(io.BytesIO(one.jpeg), width=wide, height=wide * one.height_px / one.width_px) for one in pictures
-    ]  # fmt: skip
+    images = []
+    for one in pictures:
+        width = min(wide, TALLEST * one.width_px / one.height_px)
+        images.append(Image(io.BytesIO(one.jpeg), width=width, height=width * one.height_px / one.width_px))
     captions = [_text(one.caption, REGULAR, 6.5, SOFT) for one in pictures]
-    table = Table([images, captions], colWidths=[wide + GAP] * len(pictures), hAlign="LEFT")
-    table.setStyle([("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), GAP),
-                    ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 1),
-                    ("VALIGN", (0, 0), (-1, -1), "TOP")])  # fmt: skip
+    return _grid(
+        [images, captions],
+        {"LEFTPADDING": (0,), "RIGHTPADDING": (GAP,), "TOPPADDING": (2,), "BOTTOMPADDING": (1,)},
+        colWidths=[wide + GAP] * len(pictures),
+        hAlign="LEFT",
+    )
+
+
+def _grid(cells: list[list[Any]], style: Mapping[str, tuple[Any, ...]], **layout: Any) -> Any:
+    """Return a table whose style holds for all cells."""
+    from reportlab.platypus import Table
+
+    table = Table(cells, **layout)
+    every = {"FONTNAME": (REGULAR,), "VALIGN": ("TOP",), **style}
+    table.setStyle([(name, (0, 0), (-1, -1), *values) for name, values in every.items()])
     return table

@@ -107,6 +107,16 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BrokenLimit:
+    """A limit that a result breaks."""
+
+    text: str
+    found: str
+    expected: str
+    basis: str  # where the limit comes from
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportPage:
     """Everything that is on the page."""
 
@@ -117,6 +127,7 @@ class ReportPage:
     app: str
     app_version: str
     flags: tuple[str, ...]
+    broken: tuple[BrokenLimit, ...]
     content: PageContent
     series: tuple[Wanted, ...]
     model: str
@@ -161,6 +172,7 @@ def report_page(
         app=str(facts["app"]),
         app_version=str(facts["app_version"]),
         flags=tuple(facts["flags"]),
+        broken=tuple(broken_limit(flag) for flag in facts["plausibility"]),
         content=content,
         series=series_verdicts(facts["series"]),
         model=str(model["name"]),
@@ -185,6 +197,24 @@ def series_verdicts(series: Sequence[Mapping[str, Any]]) -> tuple[Wanted, ...]:
         first = fact["eligible"] and not of_kind  # of one kind alone the first is taken, and the record says no more
         of_kind.append(_verdict(fact, taken=bool(fact.get("taken", first))))
     return tuple(Wanted(title=title, verdicts=tuple(verdicts)) for title, verdicts in found.items())
+
+
+def broken_limit(flag: Mapping[str, Any]) -> BrokenLimit:
+    """Return a plausibility flag of the record in words.
+
+    >>> flag = {"text": "Too small", "value": 3.2, "unit": "mL", "limits": [5.0, None], "basis": "a book"}
+    >>> broken_limit(flag).found, broken_limit(flag).expected
+    ('3.2 mL', 'at least 5 mL')
+    """
+    unit = f" {flag['unit']}" if flag["unit"] else ""
+    low, high = flag["limits"] or (None, None)
+    if low is not None and high is not None:
+        expected = f"{low:g} to {high:g}{unit}"
+    else:
+        expected = "" if low is None else f"at least {low:g}{unit}"
+        expected = expected if high is None else f"at most {high:g}{unit}"
+    found = "" if flag["value"] is None else f"{flag['value']:g}{unit}"
+    return BrokenLimit(text=str(flag["text"]), found=found, expected=expected, basis=str(flag["basis"]))
 
 
 def grouped(files: Sequence[str]) -> tuple[str, ...]:

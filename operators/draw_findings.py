@@ -1,4 +1,4 @@
-"""Operator: report, segments and source image -> what the page of the run shows of them."""
+"""Operator: report and source image -> what the page of the run shows of them."""
 
 from __future__ import annotations
 
@@ -36,14 +36,12 @@ class DrawFindings(Step):
 
     def setup(self, spec: OperatorSpec) -> None:
         spec.input("report")
-        spec.input("segments")
         spec.input("source")
 
     def step(self, op_input: Any, op_output: Any) -> None:
         source = op_input.receive("source")
         self.record.page = page_content(
             op_input.receive("report"),
-            op_input.receive("segments"),
             source,
             window=self.window or grey_window(source),
             title=self.title,

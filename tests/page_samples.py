@@ -29,7 +29,6 @@ def content_of(source, report, wish=WISH, **more) -> PageContent:
     """What the page shows of a report."""
     return page_content(
         report,
-        report.segments,
         source,
         window=LUNG_WINDOW,
         title="Lung nodules",
@@ -56,6 +55,7 @@ def facts(**more):
         "model": {"name": "lung_nodule", "version": "0.2.0", "sha256": "0123456789abcdef" * 4},
         "research_use": "Research use only. Not a medical device: do not use for diagnosis or treatment.",
         "finding": "3 nodules (computer-found, needs review), the largest 13.0 mm",
+        "plausibility": [],
         "flags": ["Nodules: computer-found, needs review"],
         "series": [series(4, eligible=True, reasons=("thin",)), series(3, eligible=True), series(None)],
         "source_shape": [12, 40, 48],

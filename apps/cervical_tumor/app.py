@@ -168,7 +168,7 @@ class CervicalTumor(Application):
                 record=record,
                 name="draw_findings",
             )
-            self.add_flow(measure, draw, {("report", "report"), ("segments", "segments")})
+            self.add_flow(measure, draw, {("report", "report")})
             self.add_flow(align, draw, {("source", "source")})
         if options.votes:
             restore_votes = RestoreProbability(self, record=record, name="restore_votes")

@@ -200,7 +200,7 @@ class LungNodule(Application):
                 record=record,
                 name="draw_findings",
             )
-            self.add_flow(report, draw, {("report", "report"), ("segments", "segments")})
+            self.add_flow(report, draw, {("report", "report")})
             self.add_flow(to_volume, draw, {("source", "source")})
         if options.heat_maps:
             write_heat_maps = WriteHeatMaps(

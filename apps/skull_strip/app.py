@@ -165,7 +165,7 @@ class SkullStrip(Application):
                 record=record,
                 name="draw_findings",
             )
-            self.add_flow(measure, draw, {("measurement", "report"), ("segments", "segments")})
+            self.add_flow(measure, draw, {("measurement", "report")})
             self.add_flow(to_volume, draw, {("source", "source")})
         if options.stripped_series:
             series = folder / "stripped"

@@ -185,7 +185,7 @@ class Spine(Application):
                 record=record,
                 name="draw_findings",
             )
-            self.add_flow(measure, draw, {("report", "report"), ("segments", "segments")})
+            self.add_flow(measure, draw, {("report", "report")})
             self.add_flow(to_volume, draw, {("source", "source")})
         if options.nifti:
             write_labels = WriteLabels(self, folder=folder, record=record, name="write_labels")

@@ -130,6 +130,19 @@ def test_flags_come_before_the_findings_and_their_absence_is_no_praise(content):
     assert NO_FLAGS in judged(content, flags=[]).said
 
 
+def test_a_broken_limit_is_said_with_its_source(content):
+    limits = [
+        {"text": "Too large", "value": 31.25, "unit": "mm", "limits": [None, 30.0], "basis": "Fleischner"},
+        {"text": "Too dark", "value": -900.0, "unit": "HU", "limits": [-800, 200], "basis": "our own"},
+        {"text": "Cut", "value": None, "unit": None, "limits": None, "basis": ""},
+    ]
+    rows = judged(content, plausibility=limits).rows
+
+    assert ["Too large", "31.25 mm", "at most 30 mm", "Fleischner"] in rows
+    assert ["Too dark", "-900 HU", "-800 to 200 HU", "our own"] in rows
+    assert ["Cut", "-", "-", "-"] in rows
+
+
 def test_no_finding_is_a_page_that_says_so(source):
     none = nodules(source, ())
     page = judged(content_of(source, none), finding="No nodule was found; that is no proof that there is none")

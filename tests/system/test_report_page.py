@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from tests.cohort_samples import write_cohort
 from tests.html_judge import Judge, assert_accessible, assert_asks_for_nothing
@@ -126,6 +127,50 @@ def test_the_cohort_is_sorted_by_its_headings(cohort_seen):
     assert (rising[0], falling[0]) == ("-", first[0])
     assert sorted(first) == sorted(rising) == sorted(falling)
     assert brains["said"] == "descending"
+
+
+@pytest.fixture(scope="module")
+def in_dicom(small, models, tmp_path_factory):
+    """A run that writes the page as DICOM, and says whose images they are."""
+    asked = ("--page-dicom", "--identity", "--no-stripped-series", "--no-overlays")
+    ended = execute(small, tmp_path_factory.mktemp("in dicom") / "out", models, *asked)
+    assert ended.code == 0, ended.stderr
+    return ended
+
+
+def test_the_page_as_dicom_is_valid_and_of_its_run(in_dicom):
+    path = in_dicom.output / "report.dcm"
+    judged = subprocess.run(["dciodvfy", path], capture_output=True, text=True, timeout=30, check=False)
+    document, seg, sr = (dcmread(in_dicom.output / name) for name in ("report.dcm", "seg.dcm", "sr.dcm"))
+
+    assert [line for line in judged.stderr.splitlines() if line.startswith(("Error", "Warning"))] == []
+    assert [one.ReferencedSOPInstanceUID for one in document.SourceInstanceSequence[-2:]] == [
+        seg.SOPInstanceUID,
+        sr.SOPInstanceUID,
+    ]
+    assert document.StudyInstanceUID == seg.StudyInstanceUID
+
+
+def test_the_page_as_dicom_says_and_shows_the_same(in_dicom, tmp_path):
+    pdf = tmp_path / "page.pdf"
+    subprocess.run(["dcm2pdf", in_dicom.output / "report.dcm", pdf], capture_output=True, timeout=30, check=True)
+    said = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, text=True, timeout=30, check=True)
+    listed = subprocess.run(["pdfimages", "-list", pdf], capture_output=True, text=True, timeout=30, check=True)
+    pages = said.stdout.split("\f")[:-1]
+    letters = "".join(said.stdout.split())  # lines break elsewhere
+    judge = Judge((in_dicom.output / "report.html").read_text(encoding="utf-8"))
+
+    assert len(listed.stdout.splitlines()) - 2 == len(judge.all("img")) == 3
+    assert all("Research use only" in page for page in pages)
+    (measured,) = [row for row in judge.rows if row[0] == "Brain"]
+    for text in (*measured, in_dicom.record["finding"], in_dicom.record["model"]["sha256"], "Intended use", "Limits"):
+        assert "".join(text.split()) in letters, text
+    for reason in in_dicom.record["series"][0]["reasons"]:
+        assert "".join(reason.split()) in letters, reason
+    patient = str(dcmread(in_dicom.output / "seg.dcm", stop_before_pixels=True).PatientID)
+    assert patient
+    assert f"PatientID:{patient}" in letters
+    assert patient in judge.said
 
 
 def test_no_page_is_written_where_none_is_wanted(small, models, tmp_path):
