@@ -57,8 +57,9 @@ def entries_of(report: Report, title: str) -> tuple[Entry, ...]:
     """Return the legend: what it is for, each segment with what was measured of it first, and what is suspicious."""
     found = [_entry(segment, report.findings, number) for number, segment in enumerate(report.segments, start=1)]
     nothing = [] if report.segments else [Entry(report.nothing, CAUTION)]
-    cautions = [Entry(f"Check: {brief}", CAUTION) for brief in in_brief(report.plausibility)]
-    return (Entry(RESEARCH_ONLY), Entry(f"{title}:"), *found, *nothing, *cautions)
+    checks = [Entry(f"Check: {brief}", CAUTION) for brief in in_brief(report.plausibility)]
+    caution = [Entry(report.caution, CAUTION)] if report.caution else []
+    return (Entry(RESEARCH_ONLY), Entry(f"{title}:"), *found, *nothing, *caution, *checks)
 
 
 def write_overlays(folder: Path, overlay: Overlay, source: SourceImage, provenance: Provenance) -> list[Path]:

@@ -24,6 +24,7 @@ class BrainMeasurement:
     volume_ml: float
     plausibility: tuple[Flag, ...] = ()  # empty when nothing is suspicious
     segments: tuple[Segment, ...] = ()
+    caution: str = ""
     nothing: str = ""  # there is always a brain
 
     @property

@@ -29,5 +29,9 @@ class Report(Protocol):
         """Of the segmentation, in its order."""
 
     @property
+    def caution(self) -> str:
+        """What must be said wherever the result is shown, in few words; empty when that is nothing."""
+
+    @property
     def nothing(self) -> str:
         """What is said where there is no segment."""

@@ -134,6 +134,11 @@ class NoduleReport:
         return (*review, *self.general, *(flag.text for flag in self.of_lungs), *own)
 
     @property
+    def caution(self) -> str:
+        """That a computer found the nodules, when it did."""
+        return Origin.COMPUTER.value if self.nodules and Origin.COMPUTER in self.origins else ""
+
+    @property
     def plausibility(self) -> tuple[Flag, ...]:
         """What is suspicious of the lungs and of each nodule, as typed facts."""
         own = [

@@ -68,6 +68,11 @@ class SpineReport:
         return (*unsure, *self.notes, *(flag.text for flag in self.general), *own)
 
     @property
+    def caution(self) -> str:
+        """That the level is not established, when it is not."""
+        return "level not established, numbered from below" if self.levels.basis == "none" else ""
+
+    @property
     def plausibility(self) -> tuple[Flag, ...]:
         """What is suspicious of the row and of each body."""
         bodies = zip(self.measured, self.levels.names, self.remarks, strict=True)

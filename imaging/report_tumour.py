@@ -80,6 +80,11 @@ class TumourReport:
         return () if self.measured is None else remarks_on(self.measured)
 
     @property
+    def caution(self) -> str:
+        """What the weights can be trusted with."""
+        return self.calibration.rstrip(".")
+
+    @property
     def plausibility(self) -> tuple[Flag, ...]:
         """What is suspicious of the tumour, as typed facts."""
         found = () if self.measured is None else check_tumour(self.measured)

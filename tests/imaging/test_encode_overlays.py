@@ -38,6 +38,7 @@ class Reported:
     findings: tuple = ()
     plausibility: tuple = ()
     flags: tuple = ()
+    caution: str = ""
     nothing: str = "No thing was found"
 
 
@@ -139,11 +140,12 @@ def test_nothing_found_is_one_picture_that_says_so(source, tmp_path):
 def test_the_legend_has_each_name_with_its_first_measurement_and_what_is_suspicious():
     flags = (Flag(CUT, "", name="1"), Flag(CUT, "", name="2"))
 
-    assert entries_of(replace(REPORTED, plausibility=flags), "Things") == (
+    assert entries_of(replace(REPORTED, plausibility=flags, caution="needs review"), "Things") == (
         Entry("RESEARCH USE ONLY"),
         Entry("Things:"),
         Entry("1: 12.3 mL", RED),
         Entry("Second thing", GREEN),
+        Entry("needs review", CAUTION),
         Entry("Check: 1, 2: cut by the border", CAUTION),
     )
 

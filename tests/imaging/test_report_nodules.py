@@ -268,3 +268,11 @@ def test_the_headline_names_the_number_the_size_and_the_meaning(source, report):
     assert "3 nodules" in said
     assert "87.5 % by radiologists' votes" in said
     assert "No nodule was found" in nodule_headline(selection_of(source), report_nodules([], [Origin.COMPUTER]))
+
+
+@pytest.mark.parametrize("origin", Origin)
+def test_pictures_say_that_a_computer_found_the_nodules_when_it_did(source, origin):
+    caution = report_nodules([nodule(source, 1, origin=origin)], [origin]).caution
+
+    assert caution == ("computer-found, needs review" if origin is Origin.COMPUTER else "")
+    assert report_nodules([], [origin]).caution == ""

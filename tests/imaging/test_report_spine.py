@@ -164,3 +164,19 @@ def test_no_two_bodies_have_similar_colours():
 @pytest.mark.parametrize(("number", "level"), [(19, None), (7, "T11")])
 def test_a_label_fits_the_attribute(number, level):
     assert len(segment_label(number, level).label) <= 64
+
+
+@pytest.mark.parametrize("lost", [2, 3])
+def test_a_flag_names_its_body_as_the_pictures_do(lumbar, lost):
+    report = report_on(lumbar.with_array(np.where(lumbar.array == lost, 0, lumbar.array)))
+
+    own = [flag for flag in report.plausibility if flag.segment]
+    assert "body-gap" in {flag.check.code for flag in own}
+    assert all(flag.name == report.segments[flag.segment - 1].label.short for flag in own)
+
+
+def test_pictures_say_that_the_level_is_not_established(lumbar):
+    report = report_on(lumbar.with_array(np.where(lumbar.array == 1, 0, lumbar.array)))
+
+    assert "level not established" in report.caution
+    assert report_on(lumbar).caution == ""

@@ -184,3 +184,15 @@ def test_the_record_of_no_tumour_has_none(sequences):
 
 def test_the_name_fits_its_attribute():
     assert len(TUMOUR_LABEL.label) <= 64
+
+
+def test_pictures_say_what_the_weights_saw():
+    assert REPORT.caution == "These weights saw synthetic pelvises only"
+    assert replace(REPORT, calibration="").caution == ""
+
+
+def test_a_flag_names_the_segment_of_the_tumour():
+    (flag,) = replace(REPORT, measured=replace(MEASURED, at_border=True)).plausibility
+
+    assert (flag.segment, flag.check.code) == (1, "tumour-at-border")
+    assert NONE.plausibility == ()

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK
+from PIL import Image
 from pydicom import dcmread
+from scipy import ndimage
 
+from imaging.encode_seg import BRAIN_LABEL
 from imaging.load_study import load_study
 from imaging.split_series import split_series
 from imaging.to_volume import to_volume
@@ -166,3 +169,32 @@ def test_nothing_that_was_written_warns_when_it_is_read(sample_run):
         warnings.simplefilter("error")
         for name in OBJECTS:
             str(dcmread(sample_run.output / name))
+
+
+def test_dcmtk_shows_a_picture_as_it_was_drawn(sample_run, tmp_path):
+    path = sample_run.output / "overlays" / "overlay_0040.dcm"
+
+    output_of(tool("dcmj2pnm"), "--write-png", path, tmp_path / "shown.png")
+
+    shown = np.asarray(Image.open(tmp_path / "shown.png").convert("RGB"))
+    np.testing.assert_array_equal(shown, dcmread(path).pixel_array)
+
+
+def test_an_outline_runs_around_the_mask_that_another_reader_finds(sample_run):
+    """The mask from the NIfTI file, the picture as SimpleITK reads it: each coloured pixel is next to the mask."""
+    image = SimpleITK.ReadImage(str(sample_run.output / "overlays" / "overlay_0040.dcm"), imageIO="GDCMImageIO")
+    mask = SimpleITK.ReadImage(str(sample_run.output / "mask.nii.gz"))
+    pixels = SimpleITK.GetArrayFromImage(image)[0]
+    coloured = np.argwhere((pixels == BRAIN_LABEL.display_rgb).all(axis=-1))
+    to_mm, to_voxel = image.TransformIndexToPhysicalPoint, mask.TransformPhysicalPointToContinuousIndex
+    places = [to_voxel(to_mm((column, row, 0))) for row, column in coloured.tolist()]
+    inside = SimpleITK.GetArrayFromImage(mask).transpose() > 0
+    near = ndimage.binary_dilation(inside)
+
+    index = np.rint(
+        [place for place in places if all(0 <= at < size - 1 for at, size in zip(place, near.shape, strict=True))]
+    )
+    index = index.astype(int)
+    assert len(index) > 100
+    assert near[tuple(index.T)].mean() == 1
+    assert inside[tuple(index.T)].mean() < 0.01
