@@ -23,6 +23,7 @@ for app in "${apps[@]}"; do
   for package in cli imaging operators; do
     (shopt -s nullglob; mkdir "$stage/app/$package"; cp "$package"/*.py "$stage/app/$package/")
   done
+  cp -r imaging/vendor "$stage/app/imaging/"
   (cd models && find "$app" -type f \( -name metadata.json -o -name card.md -o -name '*.ts' -o -name '*.xml' -o -name '*.bin' \) \
     -exec cp --parents {} "$OLDPWD/$stage/models/" \;)
   echo "staged $stage"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from imaging.coarse_image import coarse_image
 from imaging.finding import Finding
 from imaging.key_pictures import MOST_PICTURED, close_ups, overview, whole_slice
 from imaging.page_values import values_of
@@ -60,6 +61,7 @@ def page_content(
         general=tuple(shown(finding) for finding in report.findings if finding.segment is None),
         findings=tuple(shown(finding) for finding in report.findings if finding.segment is not None),
         window=window.basis,
+        coarse=coarse_image(volume, segments, window, hide_beyond_mm) if wish.html and wish.viewer else None,
         identity=identity_of(source) if wish.identity else None,
     )
 

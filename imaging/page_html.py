@@ -1,4 +1,4 @@
-"""The page of a run as one HTML file: it asks the network for nothing, and runs no script."""
+"""The page of a run as one HTML file: it asks the network for nothing, and needs no script but for the viewer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from imaging.html_parts import Html, element, joined, table
 from imaging.page_style import STYLE
 from imaging.page_values import Value
+from imaging.page_viewer import script_policy, viewer
 from imaging.report_page import BrokenLimit, KeyPicture, PageFinding, ReportPage, SeriesVerdict, Stage, Wanted
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -31,7 +32,12 @@ def page_html(page: ReportPage) -> str:
         element("main", _findings(page), _series(page), _model(page), _run(page)),
         element("footer", element("p", f"{page.research_use} Made by {page.made_by}; the file needs no network.")),
     )
-    return document(title, POLICY, body)
+    return document(title, policy_of(page), body)
+
+
+def policy_of(page: ReportPage) -> str:
+    """Return what the browser may load: of scripts, those of the viewer alone where there is one."""
+    return POLICY if page.content.coarse is None else f"{POLICY}; {script_policy()}"
 
 
 def document(title: str, policy: str, body: Iterable[str]) -> str:
@@ -98,6 +104,7 @@ def _findings(page: ReportPage) -> Html:
     parts += [_broken(page.broken)] if page.broken else []
     parts += [_finding(finding) for finding in content.findings if finding.pictures or finding.remarks]
     parts += [element("p", of_pictures(page), class_="soft")] if content.findings else []
+    parts += [viewer(content.coarse)] if content.coarse else []
     return section("findings", "Findings", *parts)
 
 

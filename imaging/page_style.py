@@ -53,6 +53,12 @@ th button::after{content:" \\2195";color:var(--soft)}
 [aria-sort=ascending] button::after{content:" \\2191"}[aria-sort=descending] button::after{content:" \\2193"}
 .chart svg{display:block;width:100%;height:auto;padding:.5rem .6rem 0}.chart text{font-size:10px;fill:var(--soft)}
 .sorts td:nth-child(2),.sorts td:last-child{min-width:14rem}
+.canvas{height:min(70vh,26rem);background:#000;border-radius:6px;overflow:hidden}
+.canvas canvas{width:100%;height:100%;display:block}
+.controls{display:flex;flex-wrap:wrap;gap:.5rem 1rem;margin:.6rem 0}
+.controls label{display:flex;gap:.5rem;align-items:center}
+.controls button{font:inherit;padding:.4rem .8rem;border:1px solid var(--line);border-radius:6px;background:var(--card);
+color:var(--ink);cursor:pointer}pre{white-space:pre-wrap;font-size:.8rem}
 .in{fill:var(--bar)}.out{fill:#c2410c}.median{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:3 2}
 @media (max-width:30rem){h1{font-size:1.4rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}
 th,td{padding:.35rem .5rem}}

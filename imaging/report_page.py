@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from imaging.coarse_image import CoarseImage
 from imaging.model_card import CardSection
 from imaging.page_values import Value
 from imaging.provenance import Provenance
@@ -53,6 +54,7 @@ class PageWish:
     html: bool
     dicom: bool
     identity: bool
+    viewer: bool = False  # in the HTML page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,7 @@ class PageContent:
     findings: tuple[PageFinding, ...]
     window: str  # what the pictures show from black to white, as a phrase
     identity: Identity | None = None
+    coarse: CoarseImage | None = None  # for the viewer; None where none is wanted
 
 
 @dataclass(frozen=True, kw_only=True)

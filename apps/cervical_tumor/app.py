@@ -75,6 +75,7 @@ class Options:
     nifti: bool = option(False, "also write the tumour and the aligned sequences as NIfTI, on the T2w grid")
     overlays: bool = option(True, "write the slices with outlines as a DICOM colour series, for viewers without SEG")
     page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
+    page_viewer: bool = option(True, "put a viewer with a coarse copy of the images into the page")
     page_dicom: bool = option(False, "also write the page as a DICOM Encapsulated PDF, for the PACS")
     identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
     backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the network")
@@ -163,7 +164,9 @@ class CervicalTumor(Application):
             draw = DrawFindings(
                 self,
                 title=TITLE,
-                wish=PageWish(html=options.page, dicom=options.page_dicom, identity=options.identity),
+                wish=PageWish(
+                    html=options.page, dicom=options.page_dicom, identity=options.identity, viewer=options.page_viewer
+                ),
                 provenance=made_by,
                 record=record,
                 name="draw_findings",

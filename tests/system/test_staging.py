@@ -33,6 +33,7 @@ def test_the_staged_folder_runs_by_itself(staged, small, tmp_path):
 
     assert ended.returncode == 0, ended.stderr
     assert (out / "seg.dcm").exists()
+    assert "viewer-code" in (out / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("app", ["lung_nodule", "skull_strip", "spine"])
