@@ -23,6 +23,7 @@ def prepare_process(level: str) -> None:
     """Make the SDK importable and quiet; call before it, or numpy, is imported."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait by spinning: more CPU time, no faster here
     adopt_old_names()
+    forget_missing_config()
     preload_cuda_runtime()
     os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "DEBUG" if level == "DEBUG" else "OFF")
     os.environ.setdefault("HOME", "/tmp")  # noqa: S108  cupy and openvino look for it at import
@@ -34,6 +35,16 @@ def adopt_old_names() -> None:
     for new, old in OLD_NAMES.items():
         if old in os.environ:
             os.environ.setdefault(new, os.environ[old])
+
+
+def forget_missing_config() -> None:
+    """Drop the name of a configuration file that is not there: Holoscan would refuse to start for a file nobody needs.
+
+    A host that mounts a folder over the image's working directory hides it.
+    """
+    path = os.environ.get("HOLOSCAN_CONFIG_PATH")
+    if path and not Path(path).is_file():
+        del os.environ["HOLOSCAN_CONFIG_PATH"]
 
 
 def preload_cuda_runtime() -> None:

@@ -18,6 +18,9 @@ examples:
   monai-deploy explain skull_strip -i STUDY
   monai-deploy exec skull_strip -i STUDY -o OUT
   monai-deploy exec apps/skull_strip -i STUDY -o OUT -m models --nifti
+  monai-deploy package skull_strip --offline --wheelhouse WHEELS --base base.tar
+  monai-deploy run map-suite/skull_strip:0.1.0 -i STUDY -o OUT
+  monai-deploy selftest skull_strip
   monai-deploy evaluate REFERENCES PREDICTIONS -o SCORES
 """
 
@@ -25,6 +28,9 @@ VERBS = {
     "list": ("cli.list_apps", "list the applications"),
     "explain": ("cli.explain", "say which series would be taken, and why each other one not; no inference"),
     "sample": ("cli.sample", "write a synthetic head study to try the suite on"),
+    "package": ("cli.package", "build the container images of applications"),
+    "run": ("cli.run_image", "run the image of an application on this machine"),
+    "selftest": ("cli.selftest", "run an application, or its image, on its sample and compare with what is known"),
     "evaluate": ("cli.evaluate", "compare segmentations with references"),
     "deploy-files": (
         "maps.write_deploy",

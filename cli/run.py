@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
+import os
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from cli.defer_imports import defer_imports
 from cli.environment import adopt_old_names, prepare_process
 from cli.hush import LOG
 from cli.progress import Progress
+from imaging.model_package import METADATA
 from imaging.outcome import NothingEligibleError, Reason, UsageError
 from imaging.publish import Stage, open_stage
 from imaging.run_record import Run
@@ -69,7 +71,8 @@ def _run_graph(module: ModuleType, options: object, stage: Stage, conclusion: Co
 
     record.on_stage = begin
     try:
-        application = module.APPLICATION(Run(paths.input, stage.folder, paths.models, record, options))
+        models = packaged_models(paths.models, module.CARD.model)
+        application = module.APPLICATION(Run(paths.input, stage.folder, models, record, options))
         conclusion.model = application.model
         record.seconds["start"] = round(time.perf_counter() - conclusion.started, 3)
         record.cpu_seconds["start"] = round(time.process_time(), 3)
@@ -85,6 +88,18 @@ def default_models(folder: Path) -> Path:
     """Return ``models`` here, or the one beside the applications."""
     here = Path("models")
     return here if here.exists() else folder.resolve().parents[1] / "models"
+
+
+def packaged_models(models: Path, name: str) -> Path:
+    """Return the folder with a model's metadata: in an image it lies beside the SDK's folder of models, not in it.
+
+    The SDK wants one file for each model there and nothing else (maps/stage_models.py). A folder with metadata of its
+    own, as a user mounts it, is taken as it is.
+    """
+    packages = os.environ.get("MAP_MODEL_PACKAGES")
+    if not packages or models.resolve() != Path(packages).resolve().parent / "models":
+        return models
+    return models if any((models / name).rglob(METADATA)) else Path(packages)
 
 
 def load_app(folder: Path) -> ModuleType:

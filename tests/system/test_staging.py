@@ -1,4 +1,4 @@
-"""What build_maps.sh stages runs as it will in a container: the folder alone, nothing of the repository beside it."""
+"""What is staged for an image runs as it will in a container: the folder alone, nothing of the repository beside it."""
 
 import shutil
 import subprocess
@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from imaging.model_package import METADATA, load_model_package
+from maps.stage_models import MODELS, PACKAGES
 from tests.system.command import ROOT, environment
 
 pytestmark = pytest.mark.system
@@ -18,27 +19,32 @@ def staged(tmp_path_factory):
     copy = tmp_path_factory.mktemp("repository") / "suite"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "build")
     shutil.copytree(ROOT, copy, ignore=ignored)
-    subprocess.run([copy / "build_maps.sh"], check=True, capture_output=True)
+    subprocess.run([copy / "build_maps.sh", "--stage-only"], check=True, capture_output=True)
     away = tmp_path_factory.mktemp("container") / "build"
-    shutil.move(copy / "build", away)
+    shutil.move(copy / "build" / "maps", away)
     shutil.rmtree(copy)
-    return away / "skull_strip"
+    return away / "skull_strip" / "tree"
+
+
+def inside(tree):
+    """The environment that the image sets, with the tree as root."""
+    return environment({"MAP_MODEL_PACKAGES": str(tree / PACKAGES), "PYTHONPATH": str(tree / "opt/holoscan/app")})
 
 
 def test_the_staged_folder_runs_by_itself(staged, small, tmp_path):
     out = tmp_path / "out"
-    command = [sys.executable, staged / "app", "-i", small, "-o", out, "-m", staged / "models"]
+    command = [sys.executable, staged / "opt/holoscan/app", "-i", small, "-o", out, "-m", staged / MODELS]
 
-    ended = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, cwd=tmp_path, env=inside(staged), capture_output=True, text=True, check=False)
 
     assert ended.returncode == 0, ended.stderr
     assert (out / "seg.dcm").exists()
     assert "viewer-code" in (out / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("app", ["lung_nodule", "skull_strip", "spine"])
+@pytest.mark.parametrize("app", ["cervical_tumor", "lung_nodule", "skull_strip", "spine"])
 def test_the_staged_models_are_whole(staged, app):
-    models = staged.parent / app / "models" / app
+    models = staged.parents[1] / app / "tree" / PACKAGES / app
     folders = [path.parent for path in models.rglob(METADATA)]
 
     assert folders
@@ -55,9 +61,9 @@ def test_an_unknown_application_is_refused():
 
 
 def test_the_staged_folder_brings_its_own_packages(staged):
-    script = f"import sys; sys.path.insert(0, {str(staged / 'app')!r}); import cli, imaging, operators;"
-    script += "print(cli.__file__, imaging.__file__, operators.__file__)"
+    script = "import cli, imaging, operators; print(cli.__file__, imaging.__file__, operators.__file__)"
+    command = [sys.executable, "-c", script]
 
-    ended = subprocess.run([sys.executable, "-c", script], cwd=staged, capture_output=True, text=True, check=True)
+    ended = subprocess.run(command, cwd=staged, env=inside(staged), capture_output=True, text=True, check=True)
 
     assert ended.stdout.count(str(staged)) == 3

@@ -1,0 +1,1 @@
+"""Stand-in: this image has no network client."""

@@ -1,0 +1,110 @@
+"""Run an engine's build to its end, and leave nothing behind that it would not have kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from imaging.outcome import TerminatedError
+from maps.engine import Engine, words
+from maps.failures import BuildError
+
+NO_SPACE = "no space left on device"
+MARK = "map-build: "
+SECONDS_TO_END = 20
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM and SIGINT end what is inside with a TerminatedError, so that it is cleaned up."""
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        raise TerminatedError(f"Ended by {signal.Signals(number).name}; what was begun is removed.")
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_logged(command: Sequence[str], log: Path, environment: dict[str, str]) -> None:
+    """Run a command with its output in a file; BuildError with the line that says why when it fails."""
+    with log.open("a") as file:
+        file.write(f"$ {words(command)}\n")
+        file.flush()
+        process = subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            code = process.wait()
+        except BaseException:
+            end_group(process)
+            raise
+    if code:
+        raise BuildError(explain(log, code))
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its children, with force when it does not go."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS_TO_END)
+            return
+
+
+def explain(log: Path, code: int) -> str:
+    """Return one message for a failed build: what its steps said, else its last line."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    said = [line.partition(MARK)[2] for line in lines if MARK in line and "echo" not in line]
+    if any(NO_SPACE in line.lower() for line in lines):
+        return f"No space is left where images are kept. Make room and try again. (log: {log})"
+    if said:
+        return f"The build failed: {said[-1]}. Name another base with --base. (log: {log})"
+    return f"The build failed with exit code {code}: {lines[-1] if lines else 'no output'} (log: {log})"
+
+
+class Leftovers:
+    """What a build leaves when it does not end by itself, or with an engine that keeps the images of its stages."""
+
+    def __init__(self, engine: Engine, build: str) -> None:
+        self.engine, self.build = engine, build
+        self.before = self._containers()
+
+    def remove(self) -> None:
+        """Remove containers that were begun, and unnamed images that this build made."""
+        for container in sorted(self._containers() - self.before):
+            self.engine.ask("rm", *(["-f"] if self.engine.name != "buildah" else []), container, seconds=120)
+        label = f"label=map.build={self.build}"
+        if self.engine.name == "buildah":
+            done = self.engine.ask("images", "--quiet", "--no-trunc", "--filter", label, "--filter", "dangling=true")
+            for image in done.stdout.split():
+                self.engine.ask("rmi", image, seconds=120)
+        else:
+            self.engine.ask("image", "prune", "--force", "--filter", label, seconds=300)
+
+    def _containers(self) -> set[str]:
+        """Return the containers of builds; those of docker's steps have no name of their own, but a label."""
+        command = {
+            "buildah": ("containers", "--quiet", "--no-trunc"),
+            "podman": ("ps", "--all", "--external", "--quiet", "--no-trunc", "--filter", "status=unknown"),
+            "docker": ("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label=map.build={self.build}"),
+        }[self.engine.name]
+        return set(self.engine.ask(*command).stdout.split())
+
+
+def say(text: str) -> None:
+    """Say what is being done, on standard error."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

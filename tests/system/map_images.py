@@ -1,0 +1,177 @@
+"""Images of the applications for tests, built once on this machine without a network, and a daemon that runs them.
+
+    MAP_IMAGE_CACHE   folder with base.tar and wheels/, filled if need be (default: build/ of the checkout)
+    MAP_TEST_TAG      tag of the images (default: test)
+
+Needs root, buildah, skopeo, runc, mmdebstrap and Debian's docker; what is missing skips the tests that need it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ.get("MAP_IMAGE_CACHE", ROOT / "build"))
+TAG = os.environ.get("MAP_TEST_TAG", "test")
+APPS = ("cervical_tumor", "lung_nodule", "skull_strip", "spine")
+PROGRAMS = ("buildah", "skopeo", "runc", "docker", "dockerd")
+SECONDS_TO_BUILD = 1200
+DAEMON = ("--iptables=false", "--ip6tables=false", "--bridge=none", "--add-runtime", "nvidia=/usr/sbin/runc")
+
+
+def image_of(app: str) -> str:
+    """Name of an application's image."""
+    return f"map-suite/{app}:{TAG}"
+
+
+def require_programs() -> None:
+    """Skip where images cannot be built."""
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    if os.geteuid() != 0 or missing:
+        pytest.skip(f"building images needs root and {', '.join(PROGRAMS)}; missing: {', '.join(missing) or 'root'}")
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Hold a lock of this machine: what is built or filled once is waited for by others."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f".{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def base_tar() -> Path:
+    """A Debian root with Python 3.11, made if it is not there."""
+    target = CACHE / "base.tar"
+    if not target.exists():
+        if shutil.which("mmdebstrap") is None:
+            pytest.skip("making a base needs mmdebstrap")
+        part = CACHE / "base.part.tar"
+        subprocess.run([ROOT / "maps/base/make_base.sh", part], check=True, capture_output=True, timeout=600)
+        part.rename(target)
+    return target
+
+
+def wheelhouse() -> Path:
+    """The locked wheels, downloaded if they are not there."""
+    from maps.failures import BuildError
+    from maps.wheelhouse import fill, find_wheels, locks
+
+    folder = CACHE / "wheels"
+    try:
+        find_wheels(folder, locks("cpu"))
+    except BuildError:
+        fill(folder, locks("cpu"))
+    return folder
+
+
+def build_maps(*arguments: object, timeout: float = SECONDS_TO_BUILD) -> subprocess.CompletedProcess[str]:
+    """Run build_maps.sh as on a machine that has nothing but Python."""
+    command = [ROOT / "build_maps.sh", *map(str, arguments)]
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/root"), "PYTHON": sys.executable}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=timeout, check=False, cwd="/"
+    )
+
+
+@cache
+def built_images() -> tuple[str, ...]:
+    """Build the four images with buildah, offline, and return buildah's names of them."""
+    require_programs()
+    with locked("images"):
+        arguments = ("--engine", "buildah", "--offline", "--wheelhouse", wheelhouse(), "--base", base_tar())
+        done = build_maps(*APPS, *arguments, "--tag", TAG)
+    assert done.returncode == 0, done.stderr
+    return tuple(f"localhost/{image_of(app)}" for app in APPS)
+
+
+@dataclass(frozen=True)
+class Docker:
+    """A Docker daemon and what its client says."""
+
+    socket: str
+
+    def __call__(
+        self, *arguments: object, timeout: float = 300, check: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the client to its end."""
+        command = ["docker", "--host", f"unix://{self.socket}", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=check)
+
+    def inspect(self, image: str) -> dict[str, Any]:
+        """What the daemon knows of an image."""
+        return dict(json.loads(self("image", "inspect", image, check=True).stdout)[0])
+
+    def load(self, app: str) -> str:
+        """Bring the image of an application into the daemon, unless the same one is there; return its name."""
+        built_images()
+        name = image_of(app)
+        source = f"localhost/{name}"
+        with locked(f"load-{app}"):
+            there = self("image", "inspect", name)
+            layers = json.loads(there.stdout)[0]["RootFS"]["Layers"] if there.returncode == 0 else []
+            if layers != buildah_layers(source):
+                command = ["skopeo", "copy", "--quiet", "--dest-daemon-host", f"unix://{self.socket}"]
+                command += [f"containers-storage:{source}", f"docker-daemon:{name}"]
+                subprocess.run(command, check=True, capture_output=True, timeout=300)
+        return name
+
+
+def buildah_layers(image: str) -> list[str]:
+    """The digests of the layers of an image."""
+    command = ["buildah", "inspect", "--type", "image", image]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return list(json.loads(done.stdout)["OCIv1"]["rootfs"]["diff_ids"])
+
+
+@contextlib.contextmanager
+def docker_daemon() -> Iterator[Docker]:
+    """A daemon with a runtime called nvidia: the machine's if it has one, else one of its own, stopped afterwards."""
+    require_programs()
+    common = Docker("/var/run/docker.sock")
+    if common("info", "--format", "{{.Runtimes}}", timeout=30).stdout.count("nvidia"):
+        yield common
+        return
+    place = Path(tempfile.mkdtemp(prefix="map-dockerd-"))
+    own = Docker(str(place / "docker.sock"))
+    folders = ("--data-root", place / "data", "--exec-root", place / "exec", "--pidfile", place / "pid")
+    command = [_daemon(), "--host", f"unix://{own.socket}", *DAEMON, *map(str, folders)]
+    with (place / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(own, process, place / "log")
+        yield own
+    finally:
+        process.terminate()
+        process.wait(60)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _daemon() -> str:
+    """Debian's daemon where there is another one before it on the PATH."""
+    return "/usr/sbin/dockerd" if Path("/usr/sbin/dockerd").exists() else "dockerd"
+
+
+def _wait_for(docker: Docker, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(120):
+        if docker("info", timeout=30).returncode == 0:
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.5)
+    pytest.skip(f"dockerd does not start here: {log.read_text()[-300:]}")
