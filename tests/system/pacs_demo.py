@@ -1,13 +1,19 @@
 """The demonstration as a process of its own, as `make pacs-demo` starts it."""
 
+import io
+import json
 import re
 import select
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from pydicom import Dataset, dcmread
 
 from pacs.fetch_viewer import fetch_viewer
 from tests.system.command import ROOT, environment
@@ -37,6 +43,25 @@ class Demo:
             self.said += chunk.decode()
         return found
 
+    @property
+    def address(self) -> str:
+        """Where the viewer is."""
+        (found,) = re.findall(r"Viewer +(\S+)", self.said)
+        return found
+
+    def query(self, path: str) -> list[dict[str, Any]]:
+        """Return what DICOMweb says at a path below its root, through the viewer's server."""
+        return json.loads(self._get(f"dicom-web/{path}"))
+
+    def retrieve(self, study: str, series: str, instance: str) -> Dataset:
+        """Return a stored object."""
+        query = f"studyUID={study}&seriesUID={series}&objectUID={instance}&contentType=application/dicom"
+        return dcmread(io.BytesIO(self._get(f"wado?requestType=WADO&{query}")))
+
+    def _get(self, path: str) -> bytes:
+        with urllib.request.urlopen(self.address + path, timeout=60) as answer:  # noqa: S310  ours
+            return answer.read()
+
     def stop(self, number: int = signal.SIGINT) -> int:
         """Stop it as Ctrl-C does; return the exit code."""
         self.process.send_signal(number)
@@ -55,3 +80,8 @@ def running_demo(*arguments: object, folder: Path):
         if demo.process.poll() is None:
             demo.stop(signal.SIGTERM)
         demo.process.stdout.close()
+
+
+def value(attributes: dict[str, Any], tag: str) -> Any:
+    """Return the first value of an attribute of DICOM's JSON."""
+    return attributes[tag]["Value"][0]

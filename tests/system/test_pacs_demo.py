@@ -1,6 +1,5 @@
 """The demonstration starts, listens on loopback alone, works on what it is sent, and leaves nothing behind."""
 
-import json
 import os
 import re
 import shutil
@@ -11,7 +10,7 @@ import urllib.request
 import pytest
 
 from pacs.ports import LOOPBACK
-from tests.system.pacs_demo import running_demo
+from tests.system.pacs_demo import running_demo, value
 
 pytestmark = [
     pytest.mark.system,
@@ -25,16 +24,6 @@ def demo(small, tmp_path_factory):
     with running_demo(small, folder=tmp_path_factory.mktemp("demo")) as demo:
         demo.wait_for(r"skull_strip: success, (\d+) objects", 120)
         yield demo
-
-
-def address(demo):
-    (found,) = re.findall(r"Viewer +(\S+)", demo.said)
-    return found
-
-
-def query(demo, path):
-    with urllib.request.urlopen(f"{address(demo)}dicom-web/{path}", timeout=30) as answer:  # noqa: S310  ours
-        return json.load(answer)
 
 
 def listening():
@@ -68,10 +57,10 @@ def test_the_pacs_asks_for_a_password(demo):
 
 
 def test_the_results_are_in_the_study_of_their_source(demo):
-    (study,) = query(demo, "studies")
-    series = query(demo, f"studies/{study['0020000D']['Value'][0]}/series")
+    (study,) = demo.query("studies")
+    series = demo.query(f"studies/{value(study, '0020000D')}/series")
 
-    assert {each["00080060"]["Value"][0] for each in series} >= {"MR", "SEG", "SR"}
+    assert {value(each, "00080060") for each in series} >= {"MR", "SEG", "SR"}
 
 
 def test_it_says_it_is_for_research_and_names_no_patient(demo):
@@ -96,7 +85,7 @@ def test_it_stops_with_its_children_and_leaves_no_data(small, tmp_path, number):
 
 
 def test_a_port_in_use_is_said(demo, tmp_path):
-    taken = address(demo).rstrip("/").rpartition(":")[2]
+    taken = demo.address.rstrip("/").rpartition(":")[2]
 
     with running_demo("--port", taken, folder=tmp_path) as second:
         second.wait_for(f"Port {taken} is in use", 60)
