@@ -17,6 +17,10 @@ $(VENV)/ready-dev: $(VENV)/ready
 	$(BIN)/pip install --quiet -e .[dev]
 	touch $@
 
+$(VENV)/ready-system: $(VENV)/ready-dev
+	$(BIN)/pip install --quiet -e .[system]
+	touch $@
+
 demo: $(VENV)/ready
 	rm -rf demo
 	$(BIN)/monai-deploy sample skull_strip demo/head
@@ -35,7 +39,7 @@ pacs-demo: $(VENV)/ready
 test: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -n auto -m "not system"
 
-system-test: $(VENV)/ready-dev
+system-test: $(VENV)/ready-system
 	$(BIN)/python -m pytest -n auto -m system --ignore tests/system
 	$(BIN)/python -m pytest -m system tests/system
 

@@ -140,6 +140,7 @@ def run_image(app: Mapping[str, Any], folder: Path, config: Mapping[str, Any]) -
 
 def main() -> int:
     """Run what is new for a study, one run at a time."""
+    os.closerange(3, 4096)  # Orthanc's sockets: its ports would stay taken while an image runs
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("study", help="Orthanc's identifier of the study")
     parser.add_argument("--app", help="run this application on all series, also if it has run")

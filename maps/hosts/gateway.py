@@ -23,17 +23,18 @@ CURL = """\
 set -eu
 cd "$(dirname "$0")"
 gateway=${{1:-{gateway}}}
+answer=$(mktemp)
+trap 'rm -f "$answer"' EXIT
 
 register() {{
-  status=$(curl --silent --show-error --output /tmp/gateway-answer.$$ --write-out '%{{http_code}}' \\
+  status=$(curl --silent --show-error --output "$answer" --write-out '%{{http_code}}' \\
     --header 'Content-Type: application/json' --data @"$2" "$gateway/config/$1")
   case "$status" in
     201) echo "registered $2" ;;
     409) echo "exists already: $2" ;;
-    *) echo "$2 was refused with HTTP $status:" >&2; cat /tmp/gateway-answer.$$ >&2; exit 1 ;;
+    *) echo "$2 was refused with HTTP $status:" >&2; cat "$answer" >&2; exit 1 ;;
   esac
 }}
-trap 'rm -f /tmp/gateway-answer.$$' EXIT
 
 {lines}
 curl --silent --show-error --fail "$gateway/config/destination/cecho/{pacs}" > /dev/null \\

@@ -28,13 +28,13 @@ CONTAINER_SECURITY: dict[str, Data] = {
 
 
 def resources(app: AppDescription) -> dict[str, Data]:
-    """Return requests and limits; memory is not overcommitted, since a killed run is a lost study."""
+    """Return requests and limits, as texts; memory is not overcommitted, since a killed run is a lost study."""
     needs = app.deployment
-    gpu: dict[str, Data] = {"nvidia.com/gpu": needs.gpu} if needs.gpu else {}
+    gpu: dict[str, Data] = {"nvidia.com/gpu": str(needs.gpu)} if needs.gpu else {}
     memory = f"{needs.memory_mib}Mi"
     return {
-        "requests": {"cpu": 1, "memory": memory, **gpu},
-        "limits": {"cpu": needs.cpu, "memory": memory, "ephemeral-storage": "4Gi", **gpu},
+        "requests": {"cpu": "1", "memory": memory, **gpu},
+        "limits": {"cpu": str(needs.cpu), "memory": memory, "ephemeral-storage": "4Gi", **gpu},
     }
 
 

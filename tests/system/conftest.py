@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 
+from tests.system import map_images
 from tests.system.command import ROOT, execute, monai_deploy, small_study
 
 
@@ -43,3 +44,17 @@ def small_run(small, models, tmp_path_factory):
     ended = execute(small, tmp_path_factory.mktemp("small run") / "out", models)
     assert ended.code == 0, ended.stderr
     return ended
+
+
+@pytest.fixture(scope="session")
+def docker():
+    """A daemon with a runtime called nvidia; programs that call docker find it."""
+    with map_images.docker_daemon() as daemon, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", f"unix://{daemon.socket}")
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def skull_strip_image(docker):
+    """The image of skull stripping, in the daemon."""
+    return docker.load("skull_strip")

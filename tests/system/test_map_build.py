@@ -10,12 +10,6 @@ from tests.system.map_images import image_of
 pytestmark = pytest.mark.system
 
 
-@pytest.fixture(scope="session")
-def docker():
-    with map_images.docker_daemon() as daemon:
-        yield daemon
-
-
 def run_hardened(docker, image, *arguments, study=None, output=None, user="4321:4321", timeout=300):
     """Run an image read-only, without network and capabilities, as a user nobody knows."""
     command = [

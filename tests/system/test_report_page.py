@@ -32,12 +32,9 @@ def tools():
 
 
 @pytest.fixture(scope="module")
-def shots():
-    """Where screenshots and prints go, and stay."""
-    folder = ROOT / "build" / "screenshots" / "page"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
+def shots(tmp_path_factory):
+    """Where screenshots and prints go."""
+    return tmp_path_factory.mktemp("shots")
 
 
 def seen(page: Path, folder: Path) -> dict:
@@ -60,9 +57,9 @@ def report_seen(report, shots):
 
 
 @pytest.fixture(scope="module")
-def cohort(small_run, tmp_path_factory):
+def cohort(small_run, shots):
     """The page of a mixed cohort, the real run among them."""
-    folder = write_cohort(tmp_path_factory.mktemp("cohort") / "runs", 30)
+    folder = write_cohort(shots / "runs", 30)
     shutil.copytree(small_run.output, folder / "real")
     ended = monai_deploy("cohort", folder, "-o", folder / "cohort.html")
     assert ended.code == 0, ended.stderr
