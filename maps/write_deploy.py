@@ -41,6 +41,7 @@ HELP = {
     "pacs_port": "its DICOM port",
     "gateway_url": "REST API of the Informatics Gateway",
     "namespace": "of Argo",
+    "gpu": "give each run a GPU; for images built with --gpu",
 }
 
 
@@ -70,9 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add one option for each name of a site."""
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "deploy", help="default: deploy/ of the suite")
     for item in fields(Site):
-        default = item.default
-        shown = f"{HELP[item.name]}{f' (default: {default})' if default else ''}"
-        parser.add_argument(f"--{item.name.replace('_', '-')}", type=type(default), default=default, help=shown)
+        flag, default = f"--{item.name.replace('_', '-')}", item.default
+        if isinstance(default, bool):
+            parser.add_argument(flag, action="store_true", help=HELP[item.name])
+        else:
+            shown = f"{HELP[item.name]}{f' (default: {default})' if default else ''}"
+            parser.add_argument(flag, type=type(default), default=default, help=shown)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -39,7 +39,7 @@ def argo_workflow(app: AppDescription, site: Site) -> dict[str, Any]:
             "timeoutSeconds": str(needs.timeout_s),
             "cpu": str(needs.cpu),
             "memory": f"{needs.memory_mib}Mi",
-            "gpu_required": str(needs.gpu > 0).lower(),
+            "gpu_required": str(site.gpus(app) > 0).lower(),
         },
         "artifacts": artifacts(app),
         "task_destinations": [{"name": f"export-{dns_name(app)}"}],
@@ -77,7 +77,7 @@ def _template(app: AppDescription, site: Site) -> dict[str, Data]:
                 pod.SAY_WHY,
             ],
             "securityContext": pod.CONTAINER_SECURITY,
-            "resources": pod.resources(app),
+            "resources": pod.resources(app, site),
             "volumeMounts": [pod.SCRATCH_MOUNT, pod.SHARED_MEMORY_MOUNT, {"name": "output", "mountPath": OUTPUT}],
         },
     }

@@ -34,7 +34,7 @@ exec timeout --preserve-status {timeout_s} "${{MAP_ENGINE:-docker}}" run {argume
 """
 
 
-def run_arguments(app: AppDescription) -> list[str]:
+def run_arguments(app: AppDescription, site: Site) -> list[str]:
     """Return the options of ``docker run`` that every host of its own should give: what it may, and how much of it."""
     needs = app.deployment
     memory = f"{needs.memory_mib}m"
@@ -42,7 +42,7 @@ def run_arguments(app: AppDescription) -> list[str]:
         "--rm", "--network=none", "--read-only", f"--tmpfs=/tmp:rw,nosuid,nodev,noexec,size={SCRATCH_MIB}m",
         "--cap-drop=ALL", "--security-opt=no-new-privileges", f"--pids-limit={PROCESSES}", f"--cpus={needs.cpu}",
         f"--memory={memory}", f"--memory-swap={memory}", f"--shm-size={needs.shared_memory_mib}m",
-        *([f"--gpus={needs.gpu}"] if needs.gpu else []),
+        *([f"--gpus={site.gpus(app)}"] if site.gpus(app) else []),
     ]  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def script(app: AppDescription, site: Site) -> str:
         path=f"deploy/docker/{dns_name(app)}.sh",
         timeout_s=app.deployment.timeout_s,
         generated=GENERATED,
-        arguments=" \\\n  ".join(shlex.quote(argument) for argument in run_arguments(app)),
+        arguments=" \\\n  ".join(shlex.quote(argument) for argument in run_arguments(app, site)),
         input=INPUT,
         output=OUTPUT,
         image=site.image(app),

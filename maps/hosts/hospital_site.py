@@ -32,6 +32,7 @@ class Site:
     pacs_port: int = 4242
     gateway_url: str = "http://localhost:5000"
     namespace: str = "argo"
+    gpu: bool = False  # images are those built with --gpu, on machines that have one
 
     def __post_init__(self) -> None:
         errors = [
@@ -51,6 +52,10 @@ class Site:
     def image(self, app: AppDescription) -> str:
         """Return the name of an application's image."""
         return f"{self.registry + '/' if self.registry else ''}{image_repository(app)}:{self.tag or app.version}"
+
+    def gpus(self, app: AppDescription) -> int:
+        """Return how many GPUs a run of an application is given."""
+        return max(app.deployment.gpu, int(self.gpu))
 
 
 def image_repository(app: AppDescription) -> str:

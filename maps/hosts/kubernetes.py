@@ -62,7 +62,7 @@ def _pod(app: AppDescription, site: Site) -> dict[str, Data]:
                 "image": site.image(app),
                 "env": [pod.SAY_WHY],
                 "securityContext": pod.CONTAINER_SECURITY,
-                "resources": pod.resources(app),
+                "resources": pod.resources(app, site),
                 "volumeMounts": [
                     {"name": STUDIES, "mountPath": INPUT, "subPath": "STUDY", "readOnly": True},
                     {"name": RESULTS, "mountPath": OUTPUT, "subPath": "STUDY"},

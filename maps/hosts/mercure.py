@@ -50,7 +50,7 @@ def module(app: AppDescription, site: Site) -> dict[str, Any]:
         "nano_cpus": needs.cpu * 10**9,
         "shm_size": f"{needs.shared_memory_mib}m",
         "pids_limit": PROCESSES,
-        **({"runtime": "nvidia"} if needs.gpu else {}),
+        **({"runtime": "nvidia"} if site.gpus(app) else {}),
     }
     environment = {"MAP_NOTHING_ELIGIBLE_OK": "1"} if needs.nothing_eligible_is_common else {}
     return {

@@ -42,7 +42,7 @@ def orthanc_files(apps: Sequence[AppDescription], site: Site) -> Mapping[str, st
                 "ae_title": app.deployment.ae_title,
                 "image": site.image(app),
                 "timeout_s": app.deployment.timeout_s,
-                "run": run_arguments(app),
+                "run": run_arguments(app, site),
             }
             for app in apps
         ],

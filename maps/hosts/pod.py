@@ -27,10 +27,10 @@ CONTAINER_SECURITY: dict[str, Data] = {
 }
 
 
-def resources(app: AppDescription) -> dict[str, Data]:
+def resources(app: AppDescription, site: Site) -> dict[str, Data]:
     """Return requests and limits, as texts; memory is not overcommitted, since a killed run is a lost study."""
     needs = app.deployment
-    gpu: dict[str, Data] = {"nvidia.com/gpu": str(needs.gpu)} if needs.gpu else {}
+    gpu: dict[str, Data] = {"nvidia.com/gpu": str(site.gpus(app))} if site.gpus(app) else {}
     memory = f"{needs.memory_mib}Mi"
     return {
         "requests": {"cpu": "1", "memory": memory, **gpu},

@@ -203,8 +203,8 @@ def test_limits_are_the_same_on_every_host(app):
     script = (DEPLOY / f"docker/{dns_name(app)}.sh").read_text()
     configured = {entry["name"]: entry for entry in load("orthanc/map_suite.json")["applications"]}[app.name]
 
-    assert configured["run"] == run_arguments(app)
-    assert all(argument.split(",")[0] in script for argument in run_arguments(app))
+    assert configured["run"] == run_arguments(app, Site())
+    assert all(argument.split(",")[0] in script for argument in run_arguments(app, Site()))
     assert f"--preserve-status {app.deployment.timeout_s} " in script
     assert configured["timeout_s"] == app.deployment.timeout_s
     minutes = load(f"workflow-manager/{dns_name(app)}.json")["tasks"][0]["args"]["task_timeout_minutes"]

@@ -104,3 +104,23 @@ def test_the_longest_names_are_accepted():
     site = Site(registry="r.example:5000/a/b", tag="x" * 128, pacs_ae_title="FIFTEEN-LETTERS", pacs_port=65535)
 
     assert site.image(APPS[0]).startswith("r.example:5000/a/b/map-suite/cervical_tumor:x")
+
+
+def test_a_site_with_gpus_asks_every_host_for_one(tmp_path):
+    assert main(["deploy-files", str(tmp_path), "--gpu"]) == 0
+
+    def text(path):
+        return (tmp_path / path).read_text()
+
+    assert "--gpus=1" in text("docker/spine.sh")
+    assert "--gpus=1" in text("orthanc/map_suite.json")
+    assert 'nvidia.com/gpu: "1"' in text("kubernetes/spine.yaml")
+    assert 'nvidia.com/gpu: "1"' in text("argo/spine-template.yaml")
+    assert '"gpu_required": "true"' in text("argo/spine-workflow.json")
+    assert "nvidia" in text("mercure/spine.json")
+
+
+def test_a_site_without_gpus_asks_for_none():
+    asking = [name for name, text in deploy_files(APPS, Site()).items() if "--gpus" in text or "nvidia" in text]
+
+    assert asking == []
