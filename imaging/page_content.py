@@ -69,7 +69,8 @@ def page_content(
 def own_remarks(finding: Finding, label: str, said: Collection[str]) -> tuple[str, ...]:
     """Return the remarks on a finding without its name, and of a segment without those that hold for all."""
     remarks = [one for one in finding.remarks if finding.segment is None or one not in said]
-    return tuple(one.removeprefix(f"{label}: ") for one in remarks)
+    short = (one.removeprefix(f"{label}: ") for one in remarks)
+    return tuple(f"{one[:1].upper()}{one[1:]}" for one in short)
 
 
 def identity_of(source: SourceImage) -> Identity:

@@ -102,7 +102,7 @@ def _findings(page: ReportPage) -> Html:
     if content.overview:
         parts.append(_pictures([content.overview], "pictures wide"))
     parts += [_broken(page.broken)] if page.broken else []
-    parts += [_finding(finding) for finding in content.findings if finding.pictures or finding.remarks]
+    parts += [_finding(one, anchor_of(at)) for at, one in enumerate(content.findings) if has_own_part(one)]
     parts += [element("p", of_pictures(page), class_="soft")] if content.findings else []
     parts += [viewer(content.coarse)] if content.coarse else []
     return section("findings", "Findings", *parts)
@@ -121,7 +121,10 @@ def _broken(broken: Sequence[BrokenLimit]) -> Html:
 def values_table(caption: str, findings: Sequence[PageFinding]) -> Html:
     """Return one row for each finding, one column for each quantity that any of them has."""
     names = list(dict.fromkeys(value.name for finding in findings for value in finding.values))
-    rows = [[_label(finding), *(_cell(finding.values, name) for name in names)] for finding in findings]
+    rows = [
+        [_label(one, anchor_of(at) if has_own_part(one) else None), *(_cell(one.values, name) for name in names)]
+        for at, one in enumerate(findings)
+    ]
     return table(caption, ["Finding", *names], rows, class_="numbers")
 
 
@@ -133,17 +136,27 @@ def _cell(values: Sequence[Value], name: str) -> Html:
     return joined([found[0].text, *place])
 
 
-def _label(finding: PageFinding) -> Html:
+def anchor_of(at: int) -> str:
+    """Return where the part of a finding can be found in the page."""
+    return f"finding-{at + 1}"
+
+
+def has_own_part(finding: PageFinding) -> bool:
+    """Return whether there is more to say of a finding than its row in the table."""
+    return bool(finding.pictures or finding.remarks)
+
+
+def _label(finding: PageFinding, anchor: str | None = None) -> Html:
+    name = element("a", finding.label, href=f"#{anchor}") if anchor else joined([finding.label])
     if finding.rgb is None:
-        return joined([finding.label])
-    swatch = element("span", class_="swatch", style=f"background:rgb{finding.rgb}", aria_hidden="true")
-    return joined([swatch, finding.label])
+        return name
+    return joined([element("span", class_="swatch", style=f"background:rgb{finding.rgb}", aria_hidden="true"), name])
 
 
-def _finding(finding: PageFinding) -> Html:
+def _finding(finding: PageFinding, anchor: str) -> Html:
     return element(
         "div",
-        element("h3", _label(finding)),
+        element("h3", _label(finding), id=anchor),
         *([element("ul", *(element("li", remark) for remark in finding.remarks))] if finding.remarks else []),
         *([_pictures(finding.pictures, "pictures")] if finding.pictures else []),
         class_="keep",

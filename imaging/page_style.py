@@ -36,7 +36,7 @@ table{border-collapse:collapse;width:100%;font-size:.95rem}
 caption{text-align:left;padding:.5rem .7rem;color:var(--soft)}
 th,td{text-align:left;vertical-align:top;padding:.4rem .7rem;border-top:1px solid var(--line)}
 thead th{background:var(--card);border-top:0;vertical-align:bottom}
-tbody th{font-weight:600;min-width:5.5rem}td ul{margin:0;padding-left:1.1rem}
+tbody th{font-weight:600;min-width:6.5rem}td ul{margin:0;padding-left:1.1rem}
 .numbers td{font-variant-numeric:tabular-nums;white-space:nowrap}.numbers small{color:var(--soft);white-space:nowrap}
 .swatch{display:inline-block;width:.85em;height:.85em;border-radius:2px;border:1px solid var(--soft);margin-right:.45em;
 vertical-align:-.05em}

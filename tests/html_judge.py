@@ -56,8 +56,8 @@ class Judge(HTMLParser):
 
 
 def without_pictures(document: str) -> str:
-    """A document without its pictures: their letters say nothing, and may spell anything."""
-    return re.sub(r"data:[a-z/]+;base64,[A-Za-z0-9+/=]+", "data:", document)
+    """A document without pictures, images and scripts in base64: their letters say nothing, and may spell anything."""
+    return re.sub(r"[A-Za-z0-9+/=]{300,}", "", document)
 
 
 def assert_accessible(judge: Judge) -> None:

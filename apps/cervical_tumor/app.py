@@ -44,7 +44,7 @@ CARD = AppCard(
     title="Primary cervical tumour of a multiparametric pelvic MR study: segment, volume, diameters, ADC",
     inputs="DICOM study with an axial T2w pelvic MR series, high-b DWI, and an ADC map or two b-values",
     outputs=(
-        "DICOM SEG", "DICOM SR (TID 1500)", "outlines as DICOM colour series", "metadata.json",
+        "DICOM SEG", "DICOM SR (TID 1500)", "outlines as DICOM colour series", "report.html", "metadata.json",
         "FRACTIONAL DICOM SEG (--votes)", "ADC map as DICOM (--derived-adc)", "NIfTI (--nifti)",
     ),
     model="cervical_tumor",

@@ -57,7 +57,8 @@ CARD = AppCard(
     title="Lung nodules of a chest CT: segments, diameters, volumes, probability of malignancy by radiologists' votes",
     inputs="DICOM study with a chest CT in slices of at most 3 mm; SEG, RTSTRUCT or SR with marked nodules if any",
     outputs=(
-        "DICOM SEG", "DICOM SR (TID 1500)", "outlines and heat maps as DICOM colour series", "metadata.json",
+        "DICOM SEG", "DICOM SR (TID 1500)", "outlines and heat maps as DICOM colour series", "report.html",
+        "metadata.json",
     ),
     model="lung_nodule",
     rule=THIN_CHEST_CT,

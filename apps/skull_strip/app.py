@@ -55,6 +55,7 @@ CARD = AppCard(
         "DICOM SR (TID 1500)",
         "outlines as DICOM colour series",
         "derived DICOM MR series",
+        "report.html",
         "metadata.json",
         "NIfTI (--nifti)",
     ),

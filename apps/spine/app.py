@@ -62,6 +62,7 @@ CARD = AppCard(
         "DICOM SEG",
         "DICOM SR (TID 1500)",
         "outlines as DICOM colour series",
+        "report.html",
         "metadata.json",
         "NIfTI (--nifti)",
         "FRACTIONAL DICOM SEG (--votes)",

@@ -32,9 +32,12 @@ def tools():
 
 
 @pytest.fixture(scope="module")
-def shots(tmp_path_factory):
-    """Where screenshots and prints go."""
-    return tmp_path_factory.mktemp("shots")
+def shots():
+    """Where screenshots and prints go, and stay."""
+    folder = ROOT / "build" / "screenshots" / "page"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def seen(page: Path, folder: Path) -> dict:
@@ -57,9 +60,9 @@ def report_seen(report, shots):
 
 
 @pytest.fixture(scope="module")
-def cohort(small_run, shots):
+def cohort(small_run, tmp_path_factory):
     """The page of a mixed cohort, the real run among them."""
-    folder = write_cohort(shots / "runs", 30)
+    folder = write_cohort(tmp_path_factory.mktemp("cohort") / "runs", 30)
     shutil.copytree(small_run.output, folder / "real")
     ended = monai_deploy("cohort", folder, "-o", folder / "cohort.html")
     assert ended.code == 0, ended.stderr
