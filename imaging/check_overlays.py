@@ -13,49 +13,45 @@ from imaging.encode_seg import Segment
 from imaging.mask_frames import on_slice
 from imaging.outcome import OutputError
 from imaging.render_slice import line_width
-from imaging.to_volume import SourceImage
+from imaging.to_volume import Plane, SourceImage
 
 OFF_PLANE = 0.01
 """Slices by which a pixel may lie beside its slice."""
 
 
-def check_outlines(read: Dataset, segments: Sequence[Segment], number: int, source: SourceImage) -> None:
+def check_outlines(read: Dataset, segments: Sequence[Segment], plane: Plane, source: SourceImage) -> None:
     """Compare the colours of a picture, as it was read again, with masks; the file's own geometry places each pixel.
 
     segments  drawn in this order: a later outline lies over an earlier one
-    number    slice of the volume that the picture shows
+    plane     that the picture shows; where the source puts it counts, not where an ideal stack would
 
     Raises OutputError when a pixel around a mask has not its colour.
     """
     pixels = np.frombuffer(read.PixelData, np.uint8)[: read.Rows * read.Columns * 3].reshape(read.Rows, read.Columns, 3)
-    rows, columns = _voxels_of(read, number, source)
+    rows, columns = _voxels_of(read, plane, source)
     drawn = np.zeros((rows.size, columns.size), np.uint16)
     for at, segment in enumerate(segments, start=1):
-        mask = on_slice(segment.mask, number, source.volume.shape)
+        mask = on_slice(segment.mask, plane.slice, source.volume.shape)
         drawn[outline(mask[np.ix_(rows, columns)], line_width(drawn.shape))] = at
     for at, segment in enumerate(segments, start=1):
         places = np.flatnonzero(drawn == at)
         if (pixels.reshape(-1, 3)[places] != segment.label.display_rgb).any():
             raise OutputError(
-                f"The outline of segment {at} in the written picture of slice {number + 1} is not around its mask."
+                f"The outline of segment {at} in the written picture of slice {plane.slice + 1} is not around its mask."
             )
 
 
-def _voxels_of(read: Dataset, number: int, source: SourceImage) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def _voxels_of(read: Dataset, plane: Plane, source: SourceImage) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the row of the volume that each row of a picture shows, those of the legend left out, and its columns."""
     along_row, along_column = np.array(read.ImageOrientationPatient, float).reshape(2, 3)
     row_mm, column_mm = (float(mm) for mm in read.PixelSpacing)
-    first = np.array(read.ImagePositionPatient, float)
-    to_voxels = np.linalg.inv(source.volume.affine)
-    down = _index(first + np.outer(np.arange(read.Rows) * row_mm, along_column), to_voxels)
-    across = _index(first + np.outer(np.arange(read.Columns) * column_mm, along_row), to_voxels)
+    first = np.array(read.ImagePositionPatient, float) - plane.position_mm
+    to_voxels = np.linalg.inv(source.volume.affine[:3, :3])
+    down = (first + np.outer(np.arange(read.Rows) * row_mm, along_column)) @ to_voxels.T
+    across = (first + np.outer(np.arange(read.Columns) * column_mm, along_row)) @ to_voxels.T
     rows, columns = np.rint(down[:, 1]).astype(int), np.rint(across[:, 2]).astype(int)
     rows = rows[rows < source.volume.shape[1]]  # below them lies the legend
-    beside = np.abs(np.concatenate([down[: rows.size, 0], across[:, 0]]) - number).max()
+    beside = np.abs(np.concatenate([down[: rows.size, 0], across[:, 0]])).max()
     if beside > OFF_PLANE or columns[-1] != source.volume.shape[2] - 1:
-        raise OutputError(f"The written picture of slice {number + 1} does not lie on it.")
+        raise OutputError(f"The written picture of slice {plane.slice + 1} does not lie on it.")
     return rows, columns
-
-
-def _index(points_mm: npt.NDArray[np.float64], to_voxels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.asarray(points_mm @ to_voxels[:3, :3].T + to_voxels[:3, 3])

@@ -87,7 +87,7 @@ def write_overlays(folder: Path, overlay: Overlay, source: SourceImage, provenan
         lambda plane: picture(overlay, source, plane.slice),
         source,
         provenance,
-        lambda read, plane: check_outlines(read, overlay.segments, plane.slice, source),
+        lambda read, plane: check_outlines(read, overlay.segments, plane, source),
     )
 
 

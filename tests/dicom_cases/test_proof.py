@@ -9,6 +9,7 @@ from highdicom.seg import segread
 from pydicom import dcmread
 
 from imaging.check_seg import check_seg
+from imaging.encode_overlays import overlay_of, planes_shown, write_overlays, zoom_of
 from imaging.encode_seg import BRAIN_LABEL, Segment, encode_seg
 from imaging.encode_sr import encode_sr
 from imaging.geometry import STRICT
@@ -26,6 +27,9 @@ from tests.series_samples import PROVENANCE
 
 WITH_IMAGES = [case for case in cases() if isinstance(case.expected, Exact | Resampled)]
 EACH = mostly_system(WITH_IMAGES, 24)
+GEOMETRY = ("tilt", "jitter", "tolera", "resampled", "slices", "digits", "enhanced", "turn", "missing")
+SOME = [case for case in WITH_IMAGES if any(word in case.name for word in GEOMETRY)]
+"""Whatever the values, pictures are drawn alike: these are the ways to say where the slices lie."""
 
 
 def images_of(case, folder):
@@ -120,3 +124,25 @@ def test_the_derived_series_lies_where_the_image_lies(case, written, tmp_path):
         found = np.rint(places_in(affine, source.volume.affine, index)).astype(int)
         values = array[tuple(found.T)].reshape(mask.shape)
         assert np.nanmax(np.abs(values - expected)) <= 0.51 * step
+
+
+@pytest.mark.parametrize("case", mostly_system(SOME, 24))
+def test_the_pictures_lie_where_the_image_lies(case, written, tmp_path):
+    """They are proved as they are written; another reader finds the first pixel of the source at its place."""
+    for number, source in enumerate(images_of(case, written(case))):
+        mask = np.zeros(source.volume.shape, bool)
+        mask[source.planes[len(source.planes) // 2].slice, 2:5, 3:9] = True
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            report = BrainMeasurement(1200.0, (), (Segment(BRAIN_LABEL, mask),))
+            paths = write_overlays(folder, overlay_of(report, source, "Brain mask"), source, PROVENANCE)
+        zoom = np.array(zoom_of(source))
+        shown = planes_shown(report.segments, source)
+        assert len(paths) == len(shown) > 1
+        for path, plane in zip(paths, shown, strict=True):
+            image = SimpleITK.ReadImage(str(path), imageIO="GDCMImageIO")
+            rows, columns = (zoom - 1) / 2
+            first = image.TransformContinuousIndexToPhysicalPoint((float(columns), float(rows), 0.0))
+            np.testing.assert_allclose(first, plane.position_mm, atol=2e-3)

@@ -220,18 +220,18 @@ def test_other_weights_or_marks_make_another_series(source, tmp_path):
 def test_an_outline_of_another_mask_is_refused(source, tmp_path):
     read = dcmread(write(tmp_path / "out", source)[NEIGHBOURS])
 
-    check_outlines(read, REPORTED.segments, 6, source)
+    check_outlines(read, REPORTED.segments, source.planes[6], source)
     for axis in (1, 2):
         moved = segment(np.roll(FIRST, 1, axis), RED, "")
         with pytest.raises(OutputError, match="not around its mask"):
-            check_outlines(read, (moved, REPORTED.segments[1]), 6, source)
+            check_outlines(read, (moved, REPORTED.segments[1]), source.planes[6], source)
 
 
 def test_an_outline_in_another_colour_is_refused(source, tmp_path):
     read = dcmread(write(tmp_path / "out", source)[NEIGHBOURS])
 
     with pytest.raises(OutputError, match="not around its mask"):
-        check_outlines(read, (segment(FIRST, GREEN, ""),), 6, source)
+        check_outlines(read, (segment(FIRST, GREEN, ""),), source.planes[6], source)
 
 
 @pytest.mark.parametrize("shift_mm", [(0, 0, 4.0), (60, 0, 0), (0, 0, 0.1)])
@@ -240,7 +240,7 @@ def test_a_picture_beside_its_slice_is_refused(source, tmp_path, shift_mm):
     read.ImagePositionPatient = list(np.array(read.ImagePositionPatient, float) + shift_mm)
 
     with pytest.raises(OutputError, match=r"does not lie on it|not around its mask"):
-        check_outlines(read, REPORTED.segments, 6, source)
+        check_outlines(read, REPORTED.segments, source.planes[6], source)
 
 
 def test_outlines_that_cross_are_drawn_in_their_order(source, tmp_path):
