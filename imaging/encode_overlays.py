@@ -36,21 +36,25 @@ class Overlay:
     """What is drawn on the slices of a source."""
 
     title: str  # such as "Brain mask"
+    body_part: str  # where the source names none: without one, DICOM asks for the laterality
     segments: tuple[Segment, ...]
     window: GreyWindow
     zoom: tuple[int, int]  # pixels for each row and column of the source
     strip: Picture  # legend below each picture, always the same: pictures of one series have one size
 
 
-def overlay_of(report: Report, source: SourceImage, title: str, window: GreyWindow | None = None) -> Overlay:
+def overlay_of(
+    report: Report, source: SourceImage, title: str, body_part: str, window: GreyWindow | None = None
+) -> Overlay:
     """Return what is to be drawn of a report.
 
-    window  grey window; that of the series, or of the image, when None
+    body_part  Body Part Examined where the source names none
+    window    grey window; that of the series, or of the image, when None
     """
     zoom = zoom_of(source)
     rows, columns = (size * times for size, times in zip(source.volume.shape[1:], zoom, strict=True))
     strip = legend(columns, entries_of(report, title), line_height((rows, columns)))
-    return Overlay(title, tuple(report.segments), window or grey_window(source), zoom, strip)
+    return Overlay(title, body_part, tuple(report.segments), window or grey_window(source), zoom, strip)
 
 
 def entries_of(report: Report, title: str) -> tuple[Entry, ...]:
@@ -78,6 +82,7 @@ def write_overlays(folder: Path, overlay: Overlay, source: SourceImage, provenan
         ),
         digest="".join(digests_of(overlay.segments)),
         zoom=overlay.zoom,
+        body_part=overlay.body_part,
     )
     return write_pictures(
         folder,

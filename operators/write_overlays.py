@@ -16,7 +16,8 @@ from operators.step import Step
 class WriteOverlays(Step):
     """A colour series that is read again and compared; where nothing was found, one picture that says so.
 
-    window  grey window of the pictures; that of the series, or of the image, when None
+    body_part  that is shown, for a source that names none
+    window     grey window of the pictures; that of the series, or of the image, when None
     """
 
     def __init__(
@@ -25,12 +26,14 @@ class WriteOverlays(Step):
         *args: Any,
         folder: Path,
         title: str,
+        body_part: str,
         provenance: Provenance,
         window: GreyWindow | None = None,
         **kwargs: Any,
     ) -> None:
         self.folder = folder
         self.title = title
+        self.body_part = body_part
         self.provenance = provenance
         self.window = window
         super().__init__(fragment, *args, **kwargs)
@@ -42,4 +45,5 @@ class WriteOverlays(Step):
     def step(self, op_input: Any, op_output: Any) -> None:
         report, source = op_input.receive("report"), op_input.receive("source")
         self.folder.mkdir(exist_ok=True)
-        write_overlays(self.folder, overlay_of(report, source, self.title, self.window), source, self.provenance)
+        overlay = overlay_of(report, source, self.title, self.body_part, self.window)
+        write_overlays(self.folder, overlay, source, self.provenance)

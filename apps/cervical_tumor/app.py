@@ -154,6 +154,7 @@ class CervicalTumor(Application):
                 self,
                 folder=folder / "overlays",
                 title=TITLE,
+                body_part="PELVIS",
                 provenance=made_by,
                 record=record,
                 name="write_overlays",

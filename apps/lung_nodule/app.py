@@ -185,6 +185,7 @@ class LungNodule(Application):
                 self,
                 folder=folder / "overlays",
                 title="Lung nodules",
+                body_part="CHEST",
                 window=LUNG_WINDOW,
                 provenance=made_by,
                 record=record,

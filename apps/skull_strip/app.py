@@ -151,6 +151,7 @@ class SkullStrip(Application):
                 self,
                 folder=folder / "overlays",
                 title="Brain mask",
+                body_part="BRAIN",
                 provenance=made_by,
                 record=record,
                 name="write_overlays",

@@ -172,6 +172,7 @@ class Spine(Application):
                 self,
                 folder=folder / "overlays",
                 title="Vertebral bodies",
+                body_part="SPINE",
                 provenance=made_by,
                 record=record,
                 name="write_overlays",

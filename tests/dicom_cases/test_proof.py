@@ -137,7 +137,7 @@ def test_the_pictures_lie_where_the_image_lies(case, written, tmp_path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             report = BrainMeasurement(1200.0, (), (Segment(BRAIN_LABEL, mask),))
-            paths = write_overlays(folder, overlay_of(report, source, "Brain mask"), source, PROVENANCE)
+            paths = write_overlays(folder, overlay_of(report, source, "Brain mask", "BRAIN"), source, PROVENANCE)
         zoom = np.array(zoom_of(source))
         shown = planes_shown(report.segments, source)
         assert len(paths) == len(shown) > 1

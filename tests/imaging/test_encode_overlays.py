@@ -81,7 +81,7 @@ def source(tmp_path_factory):
 
 def write(folder, source, report=REPORTED, provenance=PROVENANCE):
     folder.mkdir(exist_ok=True)
-    return write_overlays(folder, overlay_of(report, source, "Things"), source, provenance)
+    return write_overlays(folder, overlay_of(report, source, "Things", "CHEST"), source, provenance)
 
 
 @pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
@@ -169,8 +169,21 @@ def test_the_images_say_what_they_are(source, tmp_path):
     assert PROVENANCE.algorithm in image.DerivationDescription
 
 
+@pytest.mark.parametrize(("stated", "said"), [("HEAD", "HEAD"), ("", "CHEST"), (None, "CHEST")])
+def test_the_body_part_is_that_of_the_source_or_else_of_the_application(tmp_path, stated, said):
+    """Without one, dciodvfy asks for the laterality (PS3.3 C.7.3.1)."""
+
+    def edit(header, _number):
+        if stated is not None:
+            header.BodyPartExamined = stated
+
+    source = source_of(write_series(tmp_path / "mr", shape=SHAPE, spacing_mm=SPACING_MM, edit=edit))
+
+    assert dcmread(write(tmp_path / "out", source)[0]).BodyPartExamined == said
+
+
 def test_an_application_may_state_the_window(source):
-    assert overlay_of(REPORTED, source, "Things", LUNG_WINDOW).window == LUNG_WINDOW
+    assert overlay_of(REPORTED, source, "Things", "CHEST", LUNG_WINDOW).window == LUNG_WINDOW
 
 
 @pytest.mark.parametrize(
