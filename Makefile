@@ -31,6 +31,7 @@ demo: $(VENV)/ready
 	$(BIN)/monai-deploy exec lung_nodule -i demo/chest -o demo/lung_nodule
 	$(BIN)/monai-deploy sample cervical_tumor demo/pelvis
 	$(BIN)/monai-deploy exec cervical_tumor -i demo/pelvis -o demo/cervical_tumor
+	$(BIN)/monai-deploy cohort demo -o demo/cohort.html
 	@ls demo/skull_strip demo/spine demo/lung_nodule demo/cervical_tumor
 
 pacs-demo: $(VENV)/ready

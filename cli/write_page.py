@@ -21,9 +21,9 @@ def write_page(stage: Stage, content: PageContent, facts: Mapping[str, Any], mod
     facts         what metadata.json says of the run, as far as it is known
     model_folder  where the model card lies
     """
+    from imaging.build_page import report_page
     from imaging.model_card import read_model_card
     from imaging.page_html import page_html
-    from imaging.report_page import report_page
 
     files = [name for name in result_names(stage) if name not in (RECORD, RESULT)]
     page = report_page(facts, content, read_model_card(model_folder), files)

@@ -45,6 +45,14 @@ class AlignedSequences:
     flags: tuple[str, ...]  # of the choice and the companions; those of the T2w series are its own
     fitted_adc: FittedAdc | None = None  # on the grid of the diffusion-weighted images
 
+    @property
+    def companions(self) -> dict[str, Volume]:
+        """Diffusion and ADC, as far as they are there, under the names that readers know."""
+        b_value = "" if self.b_value is None else f", b = {self.b_value:.0f} s/mm2"
+        kinds = {f"DWI{b_value}{', calculated' if self.calculated else ''}": self.dwi,
+                 f"ADC{', fitted' if self.fitted else ''}": self.adc}  # fmt: skip
+        return {name: volume for name, volume in kinds.items() if volume is not None}
+
 
 @dataclass(frozen=True, eq=False)
 class _Part:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from imaging.cohort import LEAST_RUNS, LIMIT, PAGE, AppCohort, Cohort, CohortRun, JudgedRun, Measure
 from imaging.histogram import histogram
 from imaging.html_parts import Html, element, joined, table
-from imaging.page_html import box, document, facts_list, section
+from imaging.page_frame import box, document, facts_list, section
 from imaging.publish import RECORD
 from imaging.suite import RESEARCH_USE, SUITE
 

@@ -23,7 +23,7 @@ from imaging.render_slice import (
     turned_slice,
 )
 from imaging.report_page import KeyPicture
-from imaging.window import GreyWindow
+from imaging.window import GreyWindow, value_window
 
 PLANES = (Plane.AXIAL, Plane.CORONAL, Plane.SAGITTAL)
 MOST_PICTURED = 10
@@ -78,6 +78,19 @@ def close_ups(
         )
         for plane in PLANES
     )
+
+
+def close_up_of_companion(name: str, companion: Volume, segments: Sequence[Segment], at: int) -> KeyPicture:
+    """Return the slice that shows most of one segment as another image shows it.
+
+    name       of that image, such as "ADC"
+    companion  it, on the grid of the segments
+    """
+    plane, one = acquired_plane(companion), segments[at]
+    number = key_slice(companion, [one], plane)
+    window = value_window(companion.array)
+    found = _picture(companion, segments, window, plane, number, one.label.label, close_to=at)
+    return replace(found, caption=f"{found.caption}, {name}", alt=f"{name}: {found.alt[0].lower()}{found.alt[1:]}")
 
 
 def acquired_plane(volume: Volume) -> Plane:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+
+from highdicom import Volume
 
 from imaging.coarse_image import coarse_image
 from imaging.finding import Finding
-from imaging.key_pictures import MOST_PICTURED, close_ups, overview, whole_slice
+from imaging.key_pictures import MOST_PICTURED, close_up_of_companion, close_ups, overview, whole_slice
 from imaging.page_values import values_of
 from imaging.provenance import Provenance
 from imaging.read_values import raw_value
@@ -25,10 +27,12 @@ def page_content(
     wish: PageWish,
     provenance: Provenance,
     hide_beyond_mm: float | None = None,
+    companions: Mapping[str, Volume] | None = None,
 ) -> PageContent:
     """Return the findings of a report with their pictures.
 
     hide_beyond_mm  as in ``close_ups``
+    companions      other images on the grid of the source, by their names; findings are shown on them, too
     """
     volume, segments = source.volume, report.segments
     shows_all = overview(volume, segments, window) if hide_beyond_mm is None else None
@@ -39,7 +43,8 @@ def page_content(
         if not 0 <= at < min(len(segments), MOST_PICTURED):
             return ()
         whole = () if shows_all or hide_beyond_mm is not None else (whole_slice(volume, segments, at, window),)
-        return (*whole, *close_ups(volume, segments, at, window, hide_beyond_mm))
+        others = (close_up_of_companion(name, one, segments, at) for name, one in (companions or {}).items())
+        return (*whole, *close_ups(volume, segments, at, window, hide_beyond_mm), *others)
 
     def shown(finding: Finding) -> PageFinding:
         at = (finding.segment or 0) - 1

@@ -102,10 +102,10 @@ def _findings(page: ReportPage) -> list[Any]:
         rows = [[one.text, one.found or "-", one.expected or "-", one.basis or "-"] for one in page.broken]
         parts.append(_table(["Noticed", "Found", "Expected", "Where the limit comes from"], rows))
     if content.overview:
-        parts.append(_row([content.overview], 2))
+        parts += picture_rows([content.overview], 2)
     for finding in content.findings:
         if finding.pictures or finding.remarks:
-            pictures = [_row(finding.pictures, PICTURES_IN_ROW)] if finding.pictures else []
+            pictures = picture_rows(finding.pictures, PICTURES_IN_ROW)
             parts.append(_together([_text(finding.label, BOLD, 9.5), *_list(finding.remarks), *pictures]))
     return [*parts, _text(of_pictures(page), colour=SOFT)] if content.findings else parts
 
@@ -206,6 +206,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], shares: Sequence[
         spaceAfter=6,
         splitInRow=1,
     )
+
+
+def picture_rows(pictures: Sequence[KeyPicture], in_row: int) -> list[Any]:
+    """Return pictures in as many rows as they need."""
+    return [_row(pictures[at : at + in_row], in_row) for at in range(0, len(pictures), in_row)]
 
 
 def _row(pictures: Sequence[KeyPicture], in_row: int) -> Any:

@@ -14,7 +14,10 @@ from operators.step import Step
 
 
 class DrawFindings(Step):
-    """Numbers and key slices of each finding; the page is written when the run has ended and its facts are known."""
+    """Numbers and key slices of each finding; the page is written when the run has ended and its facts are known.
+
+    companions  aligned sequences come, too: findings are shown on each of them
+    """
 
     def __init__(
         self,
@@ -25,6 +28,7 @@ class DrawFindings(Step):
         provenance: Provenance,
         window: GreyWindow | None = None,
         hide_beyond_mm: float | None = None,
+        companions: bool = False,
         **kwargs: Any,
     ) -> None:
         self.title = title
@@ -32,11 +36,14 @@ class DrawFindings(Step):
         self.provenance = provenance
         self.window = window
         self.hide_beyond_mm = hide_beyond_mm
+        self.companions = companions
         super().__init__(fragment, *args, **kwargs)
 
     def setup(self, spec: OperatorSpec) -> None:
         spec.input("report")
         spec.input("source")
+        if self.companions:
+            spec.input("aligned")
 
     def step(self, op_input: Any, op_output: Any) -> None:
         source = op_input.receive("source")
@@ -48,4 +55,5 @@ class DrawFindings(Step):
             wish=self.wish,
             provenance=self.provenance,
             hide_beyond_mm=self.hide_beyond_mm,
+            companions=op_input.receive("aligned").companions if self.companions else None,
         )

@@ -169,11 +169,12 @@ class CervicalTumor(Application):
                     html=options.page, dicom=options.page_dicom, identity=options.identity, viewer=options.page_viewer
                 ),
                 provenance=made_by,
+                companions=True,
                 record=record,
                 name="draw_findings",
             )
             self.add_flow(measure, draw, {("report", "report")})
-            self.add_flow(align, draw, {("source", "source")})
+            self.add_flow(align, draw, {("source", "source"), ("aligned", "aligned")})
         if options.votes:
             restore_votes = RestoreProbability(self, record=record, name="restore_votes")
             write_votes = WriteVotes(

@@ -9,6 +9,7 @@ from imaging.align_sequences import align, align_sequences, overlap_with
 from imaging.geometry import STRICT
 from imaging.outcome import Reason, RefusedError
 from imaging.pelvic_sequences import resolve_pelvis
+from tests import tumour_samples
 from tests.pelvic_series import ADC, T2, affine_about, loaded, write_diffusion, write_mr
 from tests.phantoms import TURNS, oblique_affine, turned, voxel_centres_mm
 
@@ -215,3 +216,14 @@ def test_registration_finds_what_another_frame_of_reference_hides(tmp_path):
     assert facts == found.facts["dwi"]["registration"]
     assert facts["metric_after"] < facts["metric_before"]
     assert any("registered rigidly by its content" in flag for flag in found.flags)
+
+
+def test_companions_have_the_names_that_readers_know():
+    both = tumour_samples.aligned(dwi=tumour_samples.field(1), adc=tumour_samples.field(2))
+    made = tumour_samples.aligned(
+        dwi=tumour_samples.field(1), adc=tumour_samples.field(2), calculated=True, fitted=True
+    )
+
+    assert list(both.companions) == ["DWI, b = 800 s/mm2", "ADC"]
+    assert list(made.companions) == ["DWI, b = 800 s/mm2, calculated", "ADC, fitted"]
+    assert tumour_samples.aligned().companions == {}

@@ -136,3 +136,17 @@ def test_only_the_first_findings_have_pictures(source):
 
     assert len(report.segments) <= MOST_PICTURED
     assert all(len(one.pictures) == 4 for one in content.findings)  # one whole slice and three planes
+
+
+def test_a_finding_is_shown_on_the_other_images_too(source):
+    report = nodules(source)
+    other = source.volume.with_array(-source.volume.array)  # the ball is dark in it
+    content = content_of(source, report, companions={"ADC <b>": other})
+    for finding, segment in zip(content.findings, report.segments, strict=True):
+        *_, picture = finding.pictures
+        inside = coloured(picture, segment.label.display_rgb)
+        rows, columns = (int(found.mean()) for found in np.nonzero(inside))
+
+        assert picture.caption.endswith(", ADC <b>")
+        assert picture.alt.startswith("ADC <b>: ")
+        assert pixels(picture)[rows, columns].max() < 80 < pixels(picture)[5, -30].min()

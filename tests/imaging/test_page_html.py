@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imaging.build_page import report_page
 from imaging.model_card import CardSection
 from imaging.page_content import identity_of
 from imaging.page_html import NO_FLAGS, page_html
-from imaging.report_page import report_page
 from tests.html_judge import Judge, assert_accessible, assert_asks_for_nothing, without_pictures
 from tests.nodule_samples import BALLS_MM
 from tests.page_samples import WISH, content_of, ct_source, facts, nodules, series

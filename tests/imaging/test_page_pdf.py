@@ -3,10 +3,11 @@ from dataclasses import replace
 import pytest
 from pydicom.uid import EncapsulatedPDFStorage
 
+from imaging.build_page import report_page
 from imaging.encapsulate_pdf import encapsulate_pdf
 from imaging.model_card import CardSection
-from imaging.page_pdf import drawable, page_pdf
-from imaging.report_page import BrokenLimit, Identity, report_page
+from imaging.page_pdf import GAP, WIDTH, drawable, page_pdf, picture_rows
+from imaging.report_page import BrokenLimit, Identity
 from tests.page_samples import content_of, ct_source, facts, nodules
 from tests.series_samples import NAMES, PROVENANCE
 
@@ -83,6 +84,16 @@ def test_a_page_that_names_the_patient_is_another_object_and_says_so(source, pdf
     assert (plain.BurnedInAnnotation, named.BurnedInAnnotation) == ("NO", "YES")
     assert plain.SOPInstanceUID != named.SOPInstanceUID
     assert plain.SOPInstanceUID == encapsulated(source, pdf).SOPInstanceUID
+
+
+def test_many_pictures_of_a_finding_take_several_rows_and_stay_on_the_page(content):
+    pictures = content.findings[0].pictures * 3
+    rows = picture_rows(pictures[:-1], 4)
+    sizes = [row.wrap(WIDTH, 800) for row in rows]
+
+    assert len(rows) == 3
+    assert all(width <= WIDTH + GAP for width, _ in sizes)
+    assert all(height < 400 for _, height in sizes)
 
 
 def test_what_is_too_high_for_the_page_is_made_to_fit(content):

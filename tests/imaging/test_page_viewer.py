@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from imaging.build_page import report_page
 from imaging.coarse_image import Target
 from imaging.page_html import page_html
 from imaging.page_viewer import LICENCES, NIIVUE_SHA256, SCRIPT, niivue_source, viewer
-from imaging.report_page import report_page
 from tests.html_judge import Judge, assert_accessible, assert_asks_for_nothing
 from tests.page_samples import WISH, content_of, ct_source, facts, nodules
 
