@@ -62,19 +62,20 @@ def legend(width: int, entries: Sequence[Entry], size: int) -> Picture:
     line_height = sum(font.getmetrics()) + 2
     placed, row, column = [], 0, gap
     for entry in entries:
-        for part in _lines(entry.text, width - 2 * gap - _swatch(entry, size), size):
-            length = _swatch(entry, size) + font.getlength(part)
+        indent, rgb = _swatch(entry, size), entry.rgb
+        for part in _lines(entry.text, width - 2 * gap - indent, size):
+            length = indent + font.getlength(part)
             if column > gap and column + length > width - gap:
                 row, column = row + 1, gap
-            placed.append((Entry(part, entry.rgb), row, column))
-            column += int(length) + 2 * gap
+            placed.append((row, column, rgb, column + indent, part))
+            column, rgb = column + int(length) + 2 * gap, None  # the colour stands before the first line alone
     strip = Image.new("RGB", (width, (row + 1) * line_height + 2))
     draw = ImageDraw.Draw(strip)
-    for entry, line, left in placed:
+    for line, left, rgb, text_left, part in placed:
         top = line * line_height + 1
-        if entry.rgb is not None:
-            draw.rectangle((left, top + size // 4, left + size // 2, top + 3 * size // 4 + 1), entry.rgb)
-        draw.text((left + _swatch(entry, size), top), entry.text, WHITE, font)
+        if rgb is not None:
+            draw.rectangle((left, top + size // 4, left + size // 2, top + 3 * size // 4 + 1), rgb)
+        draw.text((text_left, top), part, WHITE, font)
     return np.asarray(strip)
 
 

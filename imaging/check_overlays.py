@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from imaging.contours import outline
 from imaging.encode_seg import Segment
-from imaging.mask_frames import on_slice
+from imaging.mask_frames import on_slice, reaches
 from imaging.outcome import OutputError
 from imaging.render_slice import line_width
 from imaging.to_volume import Plane, SourceImage
@@ -31,11 +31,12 @@ def check_outlines(read: Dataset, segments: Sequence[Segment], plane: Plane, sou
     rows, columns = _voxels_of(read, plane, source)
     drawn = np.zeros((rows.size, columns.size), np.uint16)
     for at, segment in enumerate(segments, start=1):
-        mask = on_slice(segment.mask, plane.slice, source.volume.shape)
-        drawn[outline(mask[np.ix_(rows, columns)], line_width(drawn.shape))] = at
-    for at, segment in enumerate(segments, start=1):
+        if reaches(segment.mask, plane.slice):
+            mask = on_slice(segment.mask, plane.slice, source.volume.shape)
+            drawn[outline(mask[np.ix_(rows, columns)], line_width(drawn.shape))] = at
+    for at in np.unique(drawn[drawn > 0]).tolist():
         places = np.flatnonzero(drawn == at)
-        if (pixels.reshape(-1, 3)[places] != segment.label.display_rgb).any():
+        if (pixels.reshape(-1, 3)[places] != segments[at - 1].label.display_rgb).any():
             raise OutputError(
                 f"The outline of segment {at} in the written picture of slice {plane.slice + 1} is not around its mask."
             )

@@ -12,7 +12,7 @@ from imaging.burn_text import Entry, Picture, Rgb, Words, below, legend, write_w
 from imaging.check_overlays import check_outlines
 from imaging.encode_seg import Segment, digests_of
 from imaging.finding import Finding
-from imaging.mask_frames import on_slice
+from imaging.mask_frames import on_slice, reaches
 from imaging.picture_series import PictureSeries, write_pictures
 from imaging.plausibility import in_brief
 from imaging.provenance import Provenance
@@ -99,7 +99,12 @@ def write_overlays(folder: Path, overlay: Overlay, source: SourceImage, provenan
 def planes_shown(segments: Sequence[Segment], source: SourceImage) -> list[Plane]:
     """Return the planes with a segment and some on either side of each; the middle one when there is no segment."""
     shape = source.volume.shape
-    shown = np.array([any(on_slice(one.mask, plane.slice, shape).any() for one in segments) for plane in source.planes])
+    shown = np.array(
+        [
+            any(reaches(one.mask, plane.slice) and on_slice(one.mask, plane.slice, shape).any() for one in segments)
+            for plane in source.planes
+        ]
+    )
     if not shown.any():
         return [source.planes[len(source.planes) // 2]]
     near = np.convolve(shown, np.ones(2 * NEIGHBOURS + 1, int))[NEIGHBOURS:-NEIGHBOURS] > 0
@@ -113,7 +118,7 @@ def picture(overlay: Overlay, source: SourceImage, number: int) -> Picture:
     image = draw_view(view, overlay.window, (rows, columns))
     if not overlay.segments:
         size = line_height((rows, columns))
-        image = write_words(image, [Words("NOTHING FOUND", (3 * size, columns / 2), rgb=CAUTION)], size)
+        image = write_words(image, [Words("NOTHING FOUND IN THE SERIES", (3 * size, columns / 2), rgb=CAUTION)], size)
     return below(image, overlay.strip)
 
 

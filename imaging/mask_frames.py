@@ -27,6 +27,11 @@ def planes_of(mask: Mask, source: SourceImage) -> tuple[int, ...]:
     return tuple(int(at) for at in found)
 
 
+def reaches(mask: Mask, number: int) -> bool:
+    """Return whether a mask may have voxels on a slice; asked first, many small regions cost little."""
+    return not isinstance(mask, Region) or mask.box[0].start <= number < mask.box[0].stop
+
+
 def on_slice(mask: Mask, number: int, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Return a mask on one slice of a volume of that shape, (row, column)."""
     if not isinstance(mask, Region):

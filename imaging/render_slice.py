@@ -14,6 +14,7 @@ from imaging.burn_text import SMALLEST, Entry, Picture, Rgb, Words, below, legen
 from imaging.contours import Mask, outline
 from imaging.encode_seg import Segment
 from imaging.image_kind import Plane
+from imaging.mask_frames import reaches
 from imaging.region import Region
 from imaging.window import GreyWindow
 
@@ -118,11 +119,15 @@ def turned_slice(volume: Volume, segments: Sequence[Segment], plane: Plane, numb
 
 
 def acquired_slice(volume: Volume, segments: Sequence[Segment], number: int) -> SliceView:
-    """Return a slice as it was acquired: rows and columns are those of the source."""
+    """Return a slice as it was acquired, rows and columns those of the source, with the segments that reach it."""
     ends, spacing_mm = _ends(volume), volume.spacing
     return SliceView(
         np.asarray(volume.array[number], np.float32),
-        tuple(Outlined(mask_on(segment.mask, 0, number, volume.shape), *_look(segment)) for segment in segments),
+        tuple(
+            Outlined(mask_on(segment.mask, 0, number, volume.shape), *_look(segment))
+            for segment in segments
+            if reaches(segment.mask, number)
+        ),
         (float(spacing_mm[1]), float(spacing_mm[2])),
         ends[1],
         ends[2],

@@ -81,6 +81,20 @@ def test_a_long_text_is_broken_between_words():
     assert not strip[:, -2:].any()
 
 
+def test_the_colour_of_a_broken_text_stands_before_its_first_line_alone():
+    red = (255, 0, 0)
+    one, broken = (
+        legend(200, [Entry(text, red)], SMALLEST)
+        for text in (
+            "a few words",
+            "so many words that they need three lines of this narrow strip, or even four of them",
+        )
+    )
+
+    assert broken.shape[0] > 2 * one.shape[0]
+    assert (one == red).all(axis=-1).sum() == (broken == red).all(axis=-1).sum() > 0
+
+
 def test_below_leaves_the_picture_as_it_is():
     picture = np.full((10, 30, 3), 7, np.uint8)
 
