@@ -42,7 +42,8 @@ test: $(VENV)/ready-dev
 
 system-test: $(VENV)/ready-system
 	$(BIN)/python -m pytest -n auto -m system --ignore tests/system
-	$(BIN)/python -m pytest -m system tests/system
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "system and not servers" tests/system
+	$(BIN)/python -m pytest -m servers tests/system
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .

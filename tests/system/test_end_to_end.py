@@ -25,7 +25,7 @@ from tests.emulation.messages import CALLBACK, DISPATCH, EXPORT, EXPORTED, GATEW
 from tests.emulation.queues import DELIVERY_LIMIT, dead
 from tests.emulation.servers import running_servers
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.servers]
 TIMER_S = 2
 SKULL_STRIP, SPINE = describe_app("skull_strip"), describe_app("spine")
 

@@ -15,7 +15,7 @@ from tests.emulation.head_study import HEAD, TOO_FEW
 from tests.emulation.mercure import RootModuleError, run_module
 from tests.system.command import VERDICT
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.servers]
 SKULL_STRIP = describe_app("skull_strip")
 USER = 4321
 

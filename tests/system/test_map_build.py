@@ -7,7 +7,7 @@ import pytest
 from tests.system import map_images
 from tests.system.map_images import image_of
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.servers]
 
 
 def run_hardened(docker, image, *arguments, study=None, output=None, user="4321:4321", timeout=300):

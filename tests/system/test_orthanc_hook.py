@@ -16,7 +16,7 @@ from tests.emulation.head_study import HEAD, TOO_FEW
 from tests.emulation.orthanc import PASSWORD, USER, running_orthanc
 from tests.emulation.processes import wait_for
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.servers]
 RESULTS = {"SEG", "SR"}  # of every success; there may be others
 
 

@@ -27,6 +27,7 @@ NEEDED = {
 }
 pytestmark = [
     pytest.mark.system,
+    pytest.mark.servers,
     pytest.mark.skipif(not all(NEEDED.values()), reason="needs " + ", ".join(k for k, v in NEEDED.items() if not v)),
 ]
 STUDIES = ("head", "chest", "pelvis", "spine")

@@ -14,6 +14,7 @@ from tests.system.pacs_demo import running_demo, value
 
 pytestmark = [
     pytest.mark.system,
+    pytest.mark.servers,
     pytest.mark.skipif(not shutil.which("Orthanc"), reason="needs orthanc and orthanc-dicomweb"),
 ]
 

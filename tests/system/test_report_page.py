@@ -16,7 +16,7 @@ from tests.cohort_samples import write_cohort
 from tests.html_judge import Judge, assert_accessible, assert_asks_for_nothing
 from tests.system.command import ROOT, execute, monai_deploy
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.servers]
 
 BROWSER = ROOT / "tests" / "browser"
 
