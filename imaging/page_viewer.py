@@ -52,10 +52,10 @@ show=()=>{const at=view.scene.crosshairPos;axes.forEach((axis,number)=>{axis.max
 axis.value=Math.floor(at[number]*size[number])});view.updateGLVolume()};
 axes.forEach((axis,number)=>axis.addEventListener("input",()=>{const at=view.scene.crosshairPos;
 at[number]=(Number(axis.value)+.5)/size[number];view.scene.crosshairPos=at;view.createOnLocationChange();view.drawScene()}));
-part("viewer-segments").addEventListener("change",event=>{if(view.volumes[1])view.setOpacity(1,event.target.checked?SEEN:0)});
+part("viewer-segments")?.addEventListener("change",event=>view.setOpacity(1,event.target.checked?SEEN:0));
 part("viewer-canvas").addEventListener("pointerup",()=>show());
 document.querySelectorAll("[data-to]").forEach(button=>button.addEventListener("click",()=>go(facts.places[button.dataset.to])));
-if(facts.places.length)go(facts.places[0]);
+if(facts.places.length)go(facts.places[0]);else view.createOnLocationChange();
 globalThis.pageViewer=view}
 function go(place){view.scene.crosshairPos=view.mm2frac(place);view.createOnLocationChange();show()}
 function placed([x,y,z]){const say=(value,more,less)=>Math.abs(value).toFixed(0)+" mm "+(value<0?less:more);
@@ -79,12 +79,13 @@ def viewer(coarse: CoarseImage) -> Html:
     canvas = element(
         "canvas", id="viewer-canvas", role="img", aria_label="Three planes through the images; the sliders move them"
     )
-    outline = element("label", element("input", type="checkbox", id="viewer-segments", checked=True), "Segments")
+    box = element("label", element("input", type="checkbox", id="viewer-segments", checked=True), "Segments")
+    segments = [box] if coarse.targets else []
     body = element(
         "div",
         element("div", canvas, class_="canvas"),
         element("p", "Crosshair: ", element("span", id="viewer-place"), class_="soft"),
-        element("div", *sliders, outline, class_="controls"),
+        element("div", *sliders, *segments, class_="controls"),
         element("div", *jumps, class_="controls"),
         id="viewer-body",
         hidden=True,

@@ -70,6 +70,13 @@ def test_a_name_cannot_leave_its_element(content):
     assert len(judge.all("script")) == 5
 
 
+def test_without_findings_there_is_nothing_to_switch_off(content):
+    judge = Judge(str(viewer(replace(content.coarse, targets=()))))
+
+    assert len(judge.all("input")) == 3
+    assert not [one for one in judge.all("button") if "data-to" in one]
+
+
 def test_without_the_wish_there_is_no_script(content):
     judge = Judge(page_html(report_page(facts(), replace(content, coarse=None), (), ())))
 
