@@ -40,7 +40,7 @@ def find_base(given: str | None, engine: Engine) -> Base:
             raise BuildError(f"The base {given} is missing. Make one with: maps/base/make_base.sh {given}")
         digest = digest_of(path)
         return Base(engine.full_name(f"map-base:{digest[:12]}"), f"sha256:{digest}")
-    image = given or PUBLIC
+    image = PUBLIC if given is None else given
     if not REFERENCE.fullmatch(image):
         raise UsageError(f"--base takes the name of an image or a root file system in a .tar file; got {image!r}")
     found = engine.inspect(image)

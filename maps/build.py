@@ -91,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(
             f"A tag has up to 128 letters, digits, '_', '.' and '-', the first no '.' or '-'; got {options.tag!r}"
         )
+    if options.offline and options.wheelhouse is None:
+        raise UsageError("--offline needs --wheelhouse DIR; fill one with: python3 -m maps.wheelhouse DIR")
     kind = "gpu" if options.gpu else "cpu"
     with interruptible(), locked_folder(ROOT / "build" / "maps") as work:
         staged = [(_stage(work, name, kind, options.model)) for name in apps]
@@ -111,8 +113,6 @@ def run(options: argparse.Namespace) -> int:
 
 def prepare(options: argparse.Namespace, kind: str, work: Path) -> Job:
     """Check all that a build needs before it begins; the message of the error names what is missing."""
-    if options.offline and options.wheelhouse is None:
-        raise UsageError("--offline needs --wheelhouse DIR; fill one with: python3 -m maps.wheelhouse DIR")
     if options.wheelhouse is not None:
         find_wheels(options.wheelhouse, _locks(kind))
     engine = choose_engine(options.engine, offline=options.offline)

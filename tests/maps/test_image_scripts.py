@@ -1,0 +1,163 @@
+"""What runs inside a build: nothing that is loaded is cut, nothing that is needed is removed."""
+
+import ctypes
+import json
+import shutil
+import struct
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from imaging.model_package import METADATA, load_model_package
+from maps.describe_app import ROOT, app_names, describe_app
+from maps.image.slim import cut_symbols, keep_only, loaded_end, needed_libraries, remove
+from maps.imports import imported_modules
+from maps.lock_requirements import EXTRA, GPU_ONLY, LEFT_OUT, dependencies, normalised
+from maps.manifests import app_json, old_app_json, pkg_json
+from maps.stage_models import MODELS, PACKAGES, stage_models
+from maps.wheelhouse import LOCKS, locked
+
+SITE = Path(sysconfig.get_paths()["purelib"])
+
+
+def library():
+    """A library with symbols after its last loaded byte."""
+    for path in sorted(SITE.glob("ml_dtypes/*.so")):
+        end = loaded_end(path)
+        if end is not None and end < path.stat().st_size:
+            return path
+    pytest.skip("no library with symbols at its end is installed")
+
+
+def test_a_library_works_without_its_symbols(tmp_path):
+    path = Path(shutil.copy(library(), tmp_path))
+    before = path.stat().st_size
+
+    saved = cut_symbols(path)
+
+    assert saved > 0
+    assert path.stat().st_size == before - saved
+    ctypes.CDLL(str(path))
+    assert cut_symbols(path) == 0
+
+
+def test_the_cut_is_after_the_end_that_binutils_see():
+    """An independent judge of where loading ends: readelf."""
+    if shutil.which("readelf") is None:
+        pytest.skip("needs readelf")
+    path = library()
+    said = subprocess.run(["readelf", "-lW", path], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in said.splitlines() if line.startswith("  ") and line.count("0x") >= 5]
+    ends = [int(row[1], 16) + int(row[4], 16) for row in rows]
+
+    assert loaded_end(path) >= max(ends)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"no library" * 20, b"\x7fELF\x01\x01" + bytes(100)])
+def test_other_files_are_left_alone(tmp_path, content):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+
+    assert cut_symbols(path) == 0
+    assert path.read_bytes() == content
+
+
+def test_a_table_of_segments_after_everything_else_is_kept(tmp_path):
+    header = bytearray(64)
+    header[:6] = b"\x7fELF\x02\x01"
+    struct.pack_into("<Q", header, 32, 200)  # the table begins behind the only segment
+    struct.pack_into("<HH", header, 54, 56, 1)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, 100, 100, 1)
+    path = tmp_path / "file"
+    path.write_bytes(bytes(header) + bytes(136) + segment + b"symbols")
+
+    assert cut_symbols(path) == len(b"symbols")
+
+
+def test_removed_is_what_patterns_match(tmp_path):
+    for name in ("one/tests/test_x.py", "one/x.py", "one/x.pyi", "tests.py", "link"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+
+    remove(tmp_path, ("**/tests", "**/*.pyi", "nothing*"))
+
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
+        "link", "one/x.py", "tests.py",
+    ]  # fmt: skip
+
+
+def test_libraries_beside_a_package_stay_when_something_links_to_them(tmp_path):
+    package, beside = tmp_path / "codecs", tmp_path / "codecs.libs"
+    package.mkdir()
+    beside.mkdir()
+    (package / "_used.so").write_bytes(b"needs libfirst-1.so")
+    (package / "_unused.so").write_bytes(b"needs libother-1.so")
+    for name, content in (("libfirst-1.so", b"libsecond-2.so"), ("libsecond-2.so", b""), ("libother-1.so", b"")):
+        (beside / name).write_bytes(content)
+
+    keep_only(package, "_*.so", ("_used",))
+    needed_libraries(package)
+
+    assert [path.name for path in package.iterdir()] == ["_used.so"]
+    assert sorted(path.name for path in beside.iterdir()) == ["libfirst-1.so", "libsecond-2.so"]
+
+
+@pytest.mark.parametrize("name", app_names())
+def test_the_sdks_folder_holds_one_file_for_each_network(name, tmp_path):
+    """And the packages beside it load as the folder of models does."""
+    model = describe_app(name).model
+
+    found = stage_models(ROOT / "models", model, tmp_path)
+
+    folders = sorted((tmp_path / MODELS).iterdir())
+    assert [folder.name for folder in folders] == sorted(found)
+    assert all(len(list(folder.iterdir())) == 1 for folder in folders)
+    packages = [path.parent for path in (tmp_path / PACKAGES).rglob(METADATA)]
+    members = [member for folder in packages for member in load_model_package(folder).members]
+    assert sorted(member.sha256 for member in members) == sorted(digest for _, digest in found.values())
+    assert all(member.openvino is None or member.openvino.exists() for member in members)
+
+
+def test_manifests_are_json_with_text_versions():
+    app = describe_app("spine")
+    weights = {"spine_fold0": ("fold0.ts", "ab" * 32)}
+
+    written = json.loads(json.dumps([app_json(app), pkg_json(app, weights, "cpu"), old_app_json(app)]))
+
+    assert all(one["version"] == app.version for one in written)
+    assert json.loads(written[0]["command"]) == written[2]["command"].split()
+    assert written[1]["models"] == {"spine_fold0": "/opt/holoscan/models/spine_fold0"}
+
+
+def test_every_dependency_is_locked_or_left_out_for_a_reason():
+    """Whoever adds a package to the project is told to write the locks again."""
+    names = {normalised(one.split("=")[0].split(">")[0].split("[")[0].strip()) for one in dependencies()}
+    for kind in ("cpu", "gpu"):
+        listed = {normalised(one.split("==")[0]) for one in locked(LOCKS / f"{kind}.txt")}
+        assert names - listed - LEFT_OUT.keys() - EXTRA.keys() == set(), "python -m maps.lock_requirements"
+        assert listed.isdisjoint(LEFT_OUT)
+    assert set(GPU_ONLY) <= {one.split("==")[0] for one in locked(LOCKS / "gpu.txt")}
+
+
+def test_what_the_suite_imports_is_compiled():
+    names = imported_modules(ROOT)
+
+    assert {"numpy", "pydicom", "highdicom", "torch", "openvino", "monai.deploy.core"} <= set(names)
+    assert not [name for name in names if name.split(".")[0] in ("cli", "imaging", "maps")]
+
+
+@pytest.mark.parametrize("module", ["http", "grpc.model_config_pb2"])
+def test_the_stand_in_for_a_network_client_says_what_it_is(module):
+    script = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'maps/image/stubs')!r})\n"
+        f"import tritonclient.{module} as found\n"
+        "getattr(found, 'InferenceServerClient', getattr(found, 'ModelConfig', None))('host')"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert "no client of Triton servers" in ended.stderr
