@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 HAS_RUN, RESULT_OF = "4716", "4717"  # user-defined metadata of Orthanc: on studies and on series
+VERDICTS = (0, 3, 4)  # done, nothing eligible, refused: the same instances would end in the same way
 HERE = Path(__file__).resolve().parent
 
 
@@ -93,16 +94,16 @@ def run_if_new(orthanc: Orthanc, study: str, app: Mapping[str, Any], config: Map
     folder = Path(tempfile.mkdtemp(prefix="map-", dir=config["spool"]))
     try:
         say(f"{app['name']} {study}: {len(instances)} instances")
-        run(orthanc, study, app, instances, folder, config)
-        orthanc.put(at, json.dumps({**has_run, app["name"]: now}))
+        if run(orthanc, study, app, instances, folder, config) in VERDICTS:
+            orthanc.put(at, json.dumps({**has_run, app["name"]: now}))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def run(
     orthanc: Orthanc, study: str, app: Mapping[str, Any], instances: list[str], folder: Path, config: Mapping[str, Any]
-) -> None:
-    """Download, run the image, store results; nothing is stored unless it ends in 0."""
+) -> int:
+    """Download, run the image, store results; nothing is stored unless it ends in 0. Return the exit code."""
     source, output = folder / "input", folder / "output"
     source.mkdir()
     output.mkdir()
@@ -111,12 +112,13 @@ def run(
     code = run_image(app, folder, config)
     if code:
         say(f"{app['name']} {study}: exit code {code}, nothing stored")
-        return
+        return code
     results = sorted(output.rglob("*.dcm"))
     for file in results:
         stored = orthanc.json("/instances", file.read_bytes())
         orthanc.put(f"/series/{stored['ParentSeries']}/metadata/{RESULT_OF}", app["name"])
     say(f"{app['name']} {study}: {len(results)} results stored")
+    return 0
 
 
 def run_image(app: Mapping[str, Any], folder: Path, config: Mapping[str, Any]) -> int:

@@ -135,6 +135,17 @@ def test_every_message_is_as_it_should_be(done, study):
     assert sorted(export["files"]) == sorted(exported["file_statuses"])
 
 
+def test_the_gateways_script_may_be_run_again(done, site, tmp_path):
+    write_files(deploy_files([SKULL_STRIP, SPINE], site), tmp_path / "again")
+    script = tmp_path / "again" / "informatics-gateway" / "curl.sh"
+
+    again = subprocess.run([script, done.gateway.rest.url], capture_output=True, text=True, check=False)
+
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("exists already") == 4
+    assert "ORTHANC answers C-ECHO" in again.stdout
+
+
 def test_only_dicom_files_are_exported(done):
     [dispatch], [export] = map(done.queues.bodies, (DISPATCH, EXPORT))
     stored = done.store.keys(dispatch["outputs"][0]["relative_root_path"] + "/")
