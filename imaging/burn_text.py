@@ -58,24 +58,15 @@ def legend(width: int, entries: Sequence[Entry], size: int) -> Picture:
 
     An entry that is wider than the strip is broken between words; a word that is wider is cut.
     """
-    font, gap = _font(size), size // 2
-    line_height = sum(font.getmetrics()) + 2
-    placed, row, column = [], 0, gap
-    for entry in entries:
-        indent, rgb = _swatch(entry, size), entry.rgb
-        for part in _lines(entry.text, width - 2 * gap - indent, size):
-            length = indent + font.getlength(part)
-            if column > gap and column + length > width - gap:
-                row, column = row + 1, gap
-            placed.append((row, column, rgb, column + indent, part))
-            column, rgb = column + int(length) + 2 * gap, None  # the colour stands before the first line alone
-    strip = Image.new("RGB", (width, (row + 1) * line_height + 2))
+    placed, lines = _placed(width, entries, size)
+    height = sum(_font(size).getmetrics()) + 2
+    strip = Image.new("RGB", (width, lines * height + 2))
     draw = ImageDraw.Draw(strip)
-    for line, left, rgb, text_left, part in placed:
-        top = line * line_height + 1
-        if rgb is not None:
-            draw.rectangle((left, top + size // 4, left + size // 2, top + 3 * size // 4 + 1), rgb)
-        draw.text((text_left, top), part, WHITE, font)
+    for one in placed:
+        top = one.line * height + 1
+        if one.rgb is not None:
+            draw.rectangle((one.left, top + size // 4, one.left + size // 2, top + 3 * size // 4 + 1), one.rgb)
+        draw.text((one.left + one.indent, top), one.text, WHITE, _font(size))
     return np.asarray(strip)
 
 
@@ -89,8 +80,30 @@ def text_width(text: str, size: int) -> float:
     return float(_font(size).getlength(text))
 
 
-def _swatch(entry: Entry, size: int) -> int:
-    return 0 if entry.rgb is None else size
+@dataclass(frozen=True)
+class _Part:
+    """A line of an entry and where it stands."""
+
+    text: str
+    line: int
+    left: int  # column, of the colour
+    indent: int  # of the text
+    rgb: Rgb | None
+
+
+def _placed(width: int, entries: Sequence[Entry], size: int) -> tuple[list[_Part], int]:
+    """Return the parts of entries side by side, and the number of lines they need."""
+    gap = size // 2
+    placed, line, left = [], 0, gap
+    for entry in entries:
+        indent, rgb = (0 if entry.rgb is None else size), entry.rgb
+        for part in _lines(entry.text, width - 2 * gap - indent, size):
+            length = indent + text_width(part, size)
+            if left > gap and left + length > width - gap:
+                line, left = line + 1, gap
+            placed.append(_Part(part, line, left, indent, rgb))
+            left, rgb = left + int(length) + 2 * gap, None  # the colour stands before the first line alone
+    return placed, line + 1
 
 
 def _lines(text: str, width: int, size: int) -> list[str]:
