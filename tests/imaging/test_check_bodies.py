@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from imaging.check_bodies import NUMBER, check_bodies, has_gap_above, interrupted, number_text, remarks_on, shape_of
+from imaging.body_limits import NUMBER
+from imaging.check_bodies import check_bodies, has_gap_above, interrupted, number_text, remarks_on, shape_of
 from imaging.lumbar_phantom import Body
 from imaging.measure_bodies import measure_bodies
 from imaging.order_bodies import order_bodies

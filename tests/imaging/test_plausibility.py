@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from imaging import check_bodies, check_brain, check_nodule, check_tumour, lung_mask
+from imaging import body_limits, check_brain, check_nodule, check_tumour, lung_mask
 from imaging.plausibility import Check, in_brief
 
 BY_APP = {
     "skull_strip": check_brain.CHECKS,
-    "spine": check_bodies.CHECKS,
+    "spine": body_limits.CHECKS,
     "lung_nodule": (*lung_mask.CHECKS, *check_nodule.CHECKS),
     "cervical_tumor": check_tumour.CHECKS,
 }
