@@ -80,10 +80,13 @@ def wheelhouse() -> Path:
     return folder
 
 
-def build_maps(*arguments: object, timeout: float = SECONDS_TO_BUILD) -> subprocess.CompletedProcess[str]:
+def build_maps(
+    *arguments: object, timeout: float = SECONDS_TO_BUILD, docker_host: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Run build_maps.sh as on a machine that has nothing but Python."""
     command = [ROOT / "build_maps.sh", *map(str, arguments)]
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/root"), "PYTHON": sys.executable}
+    environment |= {"DOCKER_HOST": f"unix://{docker_host}"} if docker_host else {}
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=timeout, check=False, cwd="/"
     )
