@@ -123,7 +123,7 @@ def _picture(
     hidden = ""
     if hide_beyond_mm is not None:
         view = replace(view, values=np.where(near(view, hide_beyond_mm), view.values, np.float32(window.low)))
-        hidden = f"; farther than {hide_beyond_mm:.0f} mm from it is blacked out, so that no face is shown"
+        hidden = f"; farther than {hide_beyond_mm:.0f} mm from the outline is black, so that no face is shown"
     whole = view.values.shape
     view = view if close_to is None else cropped(view, close_to)
     part = "" if view.values.shape == whole else "close-up of "

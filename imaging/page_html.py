@@ -84,7 +84,12 @@ def _general(finding: PageFinding) -> Html:
 
 def _broken(broken: Sequence[BrokenLimit]) -> Html:
     rows = [[one.text, one.found or "-", one.expected or "-", one.basis or "-"] for one in broken]
-    return table("Checks that noticed something", ["Noticed", "Found", "Expected", "Where the limit comes from"], rows)
+    return table(
+        "Checks that noticed something",
+        ["Noticed", "Found", "Expected", "Where the limit comes from"],
+        rows,
+        class_="why",
+    )
 
 
 def values_table(caption: str, findings: Sequence[PageFinding]) -> Html:
@@ -176,7 +181,7 @@ def _verdicts(caption: str, verdicts: Sequence[SeriesVerdict]) -> Html:
          f"{one.images} images", one.parts or "-", one.verdict, "; ".join(one.reasons)]
         for one in verdicts
     ]  # fmt: skip
-    return table(caption, ["Series", "Modality", "Size", "Part", "Verdict", "Why"], rows)
+    return table(caption, ["Series", "Modality", "Size", "Part", "Verdict", "Why"], rows, class_="why")
 
 
 def _model(page: ReportPage) -> Html:

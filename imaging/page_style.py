@@ -52,7 +52,7 @@ th button{font:inherit;font-weight:600;color:inherit;background:none;border:0;pa
 th button::after{content:" \\2195";color:var(--soft)}
 [aria-sort=ascending] button::after{content:" \\2191"}[aria-sort=descending] button::after{content:" \\2193"}
 .chart svg{display:block;width:100%;height:auto;padding:.5rem .6rem 0}.chart text{font-size:10px;fill:var(--soft)}
-.sorts td:nth-child(2),.sorts td:last-child{min-width:14rem}
+.sorts td:nth-child(2),.sorts td:last-child,.why td:last-child{min-width:14rem}
 .canvas{height:min(70vh,26rem);background:#000;border-radius:6px;overflow:hidden}
 .canvas canvas{width:100%;height:100%;display:block}
 .controls{display:flex;flex-wrap:wrap;gap:.5rem 1rem;margin:.6rem 0}
