@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
 
-from imaging.mask_frames import Mask, on_slice, planes_of
+from imaging.mask_frames import Mask, frames_of, on_slice
 from imaging.outcome import OutputError
 from imaging.to_volume import SourceImage
 from imaging.write_common import in_plane
@@ -45,9 +45,7 @@ def check_seg(path: Path, masks: Sequence[Mask], source: SourceImage) -> None:
         if not np.array_equal(_frame(seg, number), on_slice(masks[segment - 1], nearest, volume.shape)):
             raise OutputError(f"Slice {nearest + 1} of the written segmentation is not the mask that was computed.")
         found.add((segment, nearest))
-    wanted = {
-        (segment, source.planes[at].slice) for segment, mask in enumerate(masks, 1) for at in planes_of(mask, source)
-    }
+    wanted = {(segment, source.planes[at].slice) for segment, at in frames_of(masks, source)}
     missing = len(wanted - found)
     if missing:
         raise OutputError(f"{missing} source slices have no frame in the written segmentation.")

@@ -47,7 +47,8 @@ def encode_fractional_seg(votes: Sequence[Votes], source: SourceImage, provenanc
                 f"probabilities lie between 0 and 1, got {one.probability.min()} to {one.probability.max()}"
             )
     marked = [Segment(one.label, one.probability > 0) for one in votes]
-    seg = encode_seg(marked, source, provenance, title)
+    frames = [(number, at) for number in range(1, len(votes) + 1) for at in range(len(source.planes))]
+    seg = encode_seg(marked, source, provenance, title, frames=frames)
     uids = uids_of(source.frames)
     seg.SOPInstanceUID = provenance.uid("fractional SEG", uids)
     seg.SeriesInstanceUID = provenance.uid("fractional SEG series", uids)

@@ -23,7 +23,7 @@ from pydicom.uid import SegmentationStorage
 
 from imaging.distinct_regions import shared_voxels
 from imaging.finding import Site
-from imaging.mask_frames import Mask, on_slice, planes_of
+from imaging.mask_frames import Mask, frames_of, on_slice
 from imaging.provenance import Provenance
 from imaging.region import Region
 from imaging.suite import SUITE
@@ -75,11 +75,21 @@ BRAIN_LABEL = SegmentLabel(
 )
 
 
-def encode_seg(segments: Sequence[Segment], source: SourceImage, provenance: Provenance, title: str) -> Dataset:
-    """Return a BINARY Segmentation (PS3.3 A.51): for each segment one frame on each plane of the source.
+def encode_seg(
+    segments: Sequence[Segment],
+    source: SourceImage,
+    provenance: Provenance,
+    title: str,
+    *,
+    frames: Frames | None = None,
+) -> Dataset:
+    """Return a BINARY Segmentation (PS3.3 A.51).
 
-    title  of the series, such as "Brain mask"
+    title   of the series, such as "Brain mask"
+    frames  of the object; when None one on each plane of the source for a mask on the whole volume, and for a region on
+            those it touches, but for the one that viewers need (``frames_of``)
     """
+    frames = frames_of([segment.mask for segment in segments], source) if frames is None else frames
     header, uids = source.stack.header, uids_of(source.frames)
     own = (*uids, *digests_of(segments))
     seg = new_object(header, SegmentationStorage, "SEG", title, provenance, own)
@@ -89,12 +99,11 @@ def encode_seg(segments: Sequence[Segment], source: SourceImage, provenance: Pro
     seg.SegmentationType, seg.SegmentsOverlap = "BINARY", _segments_overlap(segments)
     seg.LossyImageCompression = "00"
     _add_frame_of_reference(seg, source, provenance, uids)
-    if len(segments) == 1 and _fills_volume(segments[0], source):
+    if len(segments) == 1 and len(frames) == source.volume.shape[0]:
         seg.DimensionOrganizationType = "3D"
     seg.SegmentSequence = [
         _segment(number, segment.label, provenance, header, own) for number, segment in enumerate(segments, start=1)
     ]
-    frames = [(number, at) for number, segment in enumerate(segments, 1) for at in planes_of(segment.mask, source)]
     positions = {at: index for index, at in enumerate(sorted({at for _, at in frames}), start=1)}
     seg.SharedFunctionalGroupsSequence = [_shared_groups(source)]
     seg.PerFrameFunctionalGroupsSequence = [_frame_groups(source, number, at, positions[at]) for number, at in frames]
@@ -106,11 +115,6 @@ def encode_seg(segments: Sequence[Segment], source: SourceImage, provenance: Pro
     ]
     _add_pixels(seg, segments, frames, source)
     return seg
-
-
-def _fills_volume(segment: Segment, source: SourceImage) -> bool:
-    """Return whether there is a frame on every slice of the volume."""
-    return not isinstance(segment.mask, Region) and len(source.planes) == source.volume.shape[0]
 
 
 def digests_of(segments: Sequence[Segment]) -> list[str]:

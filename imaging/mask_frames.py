@@ -1,6 +1,9 @@
-"""The frames of a mask: all planes of a mask on the whole volume, of a region only those it touches."""
+"""The frames of masks: all planes of a mask on the whole volume, of a region only those it touches."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +33,41 @@ def planes_of(mask: Mask, source: SourceImage) -> tuple[int, ...]:
 def reaches(mask: Mask, number: int) -> bool:
     """Return whether a mask may have voxels on a slice; asked first, many small regions cost little."""
     return not isinstance(mask, Region) or mask.box[0].start <= number < mask.box[0].stop
+
+
+def frames_of(masks: Sequence[Mask], source: SourceImage) -> list[tuple[int, int]]:
+    """Return number of the segment, from 1, and index of the plane of each frame of a BINARY segmentation, in order.
+
+    Frames that would end with a pad byte (PS3.5 8.1.1) get one empty frame more, or one less where there is none to
+    add: OHIF 3.13 does not load them otherwise (docs/viewers.md). Nothing is to be done where every plane of every
+    segment is occupied, nor about frames that end within a byte.
+    """
+    frames = [(number, at) for number, mask in enumerate(masks, 1) for at in planes_of(mask, source)]
+    size = prod(source.volume.shape[1:])
+    if size % 8 or len(frames) * (size // 8) % 2 == 0:
+        return frames
+    return _one_more(frames, source) or _one_less(frames, masks, source) or frames
+
+
+def _one_more(frames: list[tuple[int, int]], source: SourceImage) -> list[tuple[int, int]]:
+    """Return the frames and one beside those of a segment that has none there; nothing when all are taken."""
+    taken = set(frames)
+    free = [(number, at) for number in range(1, frames[-1][0] + 1) for at in range(len(source.planes))]
+    free = [frame for frame in free if frame not in taken]
+    if not free:
+        return []
+    beside = [frame for frame in free if {(frame[0], frame[1] - 1), (frame[0], frame[1] + 1)} & taken]
+    return sorted([*frames, (beside or free)[-1]])
+
+
+def _one_less(frames: list[tuple[int, int]], masks: Sequence[Mask], source: SourceImage) -> list[tuple[int, int]]:
+    """Return the frames without the last empty one of a segment that has others; nothing when none is empty."""
+    numbers = [number for number, _ in frames]
+    for frame in reversed(frames):
+        image = on_slice(masks[frame[0] - 1], source.planes[frame[1]].slice, source.volume.shape)
+        if not image.any() and numbers.count(frame[0]) > 1:
+            return [one for one in frames if one != frame]
+    return []
 
 
 def on_slice(mask: Mask, number: int, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:

@@ -516,3 +516,21 @@ def test_fifty_small_regions_stay_small(tmp_path):
     assert seg.NumberOfFrames == 100
     assert len(seg.PixelData) == 100 * 16 * 16 // 8
     check_seg(written(seg, tmp_path), spots, source)
+
+
+@pytest.mark.parametrize("region", [False, True], ids=["mask", "region"])
+def test_a_mask_whose_frames_would_end_with_a_pad_byte_has_none_and_passes_the_check(tmp_path, region):
+    """Five frames of 15 bytes: one more or one less, and the same voxels."""
+    source = source_of(write_series(tmp_path / "series", shape=(5, 12, 10)))
+    mask = asymmetric_mask(source.volume.shape)
+    mask[:1] &= not region
+    shown = region_of(mask) if region else mask
+
+    path = written(encode_seg([Segment(BRAIN_LABEL, shown)], source, PROVENANCE, "Brain mask"), tmp_path)
+
+    check_seg(path, [shown], source)
+    seg = dcmread(path)
+    assert len(seg.PixelData) == seg.NumberOfFrames * 15
+    frames = seg.pixel_array.reshape(-1, 12, 10)
+    assert np.count_nonzero(frames) == np.count_nonzero(mask)
+    assert len(seg.PerFrameFunctionalGroupsSequence) == seg.NumberOfFrames == 4

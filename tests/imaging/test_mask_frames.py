@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from imaging.mask_frames import on_slice, planes_of
+from imaging.mask_frames import frames_of, on_slice, planes_of
 from imaging.region import Region, region_of
 from tests.series_samples import SHAPE, asymmetric_mask, source_of, write_series
 
@@ -54,3 +54,48 @@ def test_a_region_on_a_missing_slice_has_the_nearest_plane(source_without_slices
     (at,) = planes_of(Region(np.ones((1, 1, 1), bool), (slice_, 0, 0)), source_without_slices)
 
     assert source_without_slices.planes[at].slice == nearest
+
+
+@pytest.fixture
+def odd_source(tmp_path):
+    """Five slices whose frames fill 15 bytes."""
+    return source_of(write_series(tmp_path / "odd", shape=(5, 12, 10)))
+
+
+def in_bytes(frames):
+    return 15 * len(frames)
+
+
+def test_an_empty_frame_is_left_out_where_a_pad_byte_would_follow(odd_source):
+    mask = np.ones(odd_source.volume.shape, bool)
+    mask[[0, 3]] = False
+
+    frames = frames_of([mask], odd_source)
+
+    assert frames == [(1, 0), (1, 1), (1, 2), (1, 4)]
+    assert in_bytes(frames) % 2 == 0
+
+
+def test_a_region_gets_an_empty_frame_beside_it_where_a_pad_byte_would_follow(odd_source):
+    first, second = np.zeros((2, *odd_source.volume.shape), bool)
+    first[1:3, 4, 5] = second[2, 6, 7] = True
+
+    frames = frames_of([region_of(first), region_of(second)], odd_source)
+
+    assert frames == [(1, 1), (1, 2), (2, 2), (2, 3)]
+    assert in_bytes(frames) % 2 == 0
+
+
+def test_without_a_pad_byte_no_frame_is_added_or_left_out(odd_source):
+    mask = np.zeros(odd_source.volume.shape, bool)
+    mask[1:3, 4, 5] = True
+
+    assert frames_of([region_of(mask)], odd_source) == [(1, 1), (1, 2)]
+
+
+def test_no_occupied_frame_is_left_out(odd_source):
+    whole = np.ones(odd_source.volume.shape, bool)
+    empty = np.zeros(odd_source.volume.shape, bool)
+
+    assert len(frames_of([whole], odd_source)) == 5
+    assert len(frames_of([empty], odd_source)) == 4

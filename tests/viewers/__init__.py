@@ -1,0 +1,1 @@
+"""What viewers make of the ways to write a segmentation: ``python -m tests.viewers`` fills docs/viewers.md."""
