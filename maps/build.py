@@ -26,7 +26,7 @@ from maps.imports import imported_modules
 from maps.run_build import Leftovers, interruptible, run_logged, say
 from maps.save import check_saver, save_image
 from maps.stage_app import stage_app
-from maps.wheelhouse import LOCKS, TOOL, find_wheels
+from maps.wheelhouse import LOCKS, TOOL, fill, find_wheels
 
 EPOCH = 1_700_000_000
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -42,7 +42,7 @@ class Job:
     engine: Engine
     base: Base
     kind: str  # cpu or gpu
-    wheelhouse: Path | None
+    wheelhouse: Path
     work: Path  # folder for contexts and logs
     epoch: int
     build: str  # number of this build, on what it may leave behind
@@ -121,7 +121,8 @@ def prepare(options: argparse.Namespace, kind: str, work: Path) -> Job:
         check_saver(engine, options.save)
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH", EPOCH))
     base = find_base(options.base, engine)
-    job = Job(engine, base, kind, options.wheelhouse, work, epoch, uuid.uuid4().hex)
+    wheelhouse = options.wheelhouse or _fetched(work.parent / "wheels", kind)
+    job = Job(engine, base, kind, wheelhouse, work, epoch, uuid.uuid4().hex)
     if options.base and options.base.endswith(".tar") and engine.inspect(base.image) is None:
         folder = _fresh(work / "base")
         say(f"importing {options.base}")
@@ -229,10 +230,20 @@ def _locks(kind: str) -> list[Path]:
     return [TOOL, LOCKS / f"{kind}.txt", *(path for path in own if path.exists())]
 
 
+def _fetched(folder: Path, kind: str) -> Path:
+    """Return a wheelhouse with all that the locks list; what is missing is downloaded by this machine's pip."""
+    try:
+        find_wheels(folder, _locks(kind))
+    except BuildError:
+        say(f"fetching the locked packages into {folder}")
+        fill(folder, _locks(kind))
+    return folder
+
+
 def _add_wheels(job: Job, context: Path, locks: Iterable[Path]) -> None:
-    """Put the wheels that the locks list into a context; an empty folder where pip may ask its index."""
+    """Put the wheels that the locks list into a context."""
     (context / "wheels").mkdir()
-    for wheel in find_wheels(job.wheelhouse, locks) if job.wheelhouse else ():
+    for wheel in find_wheels(job.wheelhouse, locks):
         try:
             (context / "wheels" / wheel.name).hardlink_to(wheel.resolve())
         except OSError:  # another file system

@@ -44,14 +44,13 @@ class Engine:
         return [*command, str(folder)]
 
     def _limits(self) -> list[str]:
-        """Return how the steps of a build are cut off from the network and the machine."""
+        """Return how the steps of a build are cut off from the network and the machine: no step needs either."""
         if self.name == "docker":
-            return ["--network", "none"] if self.offline else ["--pull=false"]
+            return ["--network", "none"]
         if shutil.which("runc") is None or os.geteuid() != 0:
             return ["--isolation", "chroot"]  # shares the host's network; pip is told to use none
-        network = ["--network", "none"] if self.offline else []
         limits = [f"--ulimit={name}={count}:{count}" for name, count in (("nofile", 1024), ("nproc", 4096))]
-        return ["--isolation", "oci", "--runtime", "runc", *network, *limits]
+        return ["--isolation", "oci", "--runtime", "runc", "--network", "none", *limits]
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the engine: docker's builder that needs no plug-in."""

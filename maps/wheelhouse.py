@@ -65,7 +65,10 @@ def fill(folder: Path, wanted: Iterable[Path]) -> None:
         done = subprocess.run([*command, "-r", str(lock)], capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             reason = [line for line in done.stderr.splitlines() if line.strip()][-1:]
-            raise BuildError(f"pip could not download what {lock.name} lists: {' '.join(reason)}")
+            raise BuildError(
+                f"pip could not download what {lock.name} lists: {' '.join(reason)}. Give a wheelhouse that was filled "
+                "elsewhere, or an index that has it (docs/images.md)."
+            )
 
 
 def locked(lock: Path) -> dict[str, set[str]]:

@@ -42,12 +42,11 @@ def main() -> None:
 
 def add_packages() -> None:
     """Install the packages that this application alone needs, as the runtime's were."""
-    pip = next(iter((BUILD / "wheels").glob("pip-*.whl")), None)
-    launch = [sys.executable, f"{pip}/pip"] if pip else ["pip"]
-    source = ["--no-index", "--find-links", f"{BUILD}/wheels"] if pip else []
-    options = ["--require-hashes", "--no-deps", "--no-compile", "--no-cache-dir", "--only-binary", ":all:", "--quiet"]
-    options += ["--disable-pip-version-check", "--root-user-action", "ignore", "--target", str(EXTRA)]
-    subprocess.run([*launch, "install", *source, *options, "-r", f"{BUILD}/lock.txt"], check=True)
+    pip = next((BUILD / "wheels").glob("pip-*.whl"))
+    options = ["--no-index", "--require-hashes", "--no-deps", "--no-compile", "--no-cache-dir", "--quiet"]
+    options += ["--only-binary", ":all:", "--disable-pip-version-check", "--root-user-action", "ignore"]
+    options += ["--find-links", f"{BUILD}/wheels", "--target", str(EXTRA), "-r", f"{BUILD}/lock.txt"]
+    subprocess.run([sys.executable, f"{pip}/pip", "install", *options], check=True)
     subprocess.run([sys.executable, f"{BUILD}/slim.py", str(EXTRA)], check=True)
 
 

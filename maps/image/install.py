@@ -39,15 +39,12 @@ def main() -> None:
 
 
 def install() -> None:
-    """Install the locked packages from the wheels that came along, or from pip's index when none did."""
-    wheels = sorted((BUILD / "wheels").glob("*.whl"))
-    pip = [path for path in wheels if path.name.startswith("pip-")]
-    launch = [f"{VENV}/bin/python3", f"{pip[0]}/pip"] if pip else [sys.executable, "-m", "pip"]
-    target = [] if pip else ["--python", f"{VENV}/bin/python3"]
-    source = ["--no-index", "--find-links", f"{BUILD}/wheels"] if wheels else []
-    options = ["--require-hashes", "--no-deps", "--no-compile", "--no-cache-dir", "--only-binary", ":all:", "--quiet"]
-    options += ["--disable-pip-version-check", "--root-user-action", "ignore"]
-    subprocess.run([*launch, *target, "install", *source, *options, "-r", f"{BUILD}/lock.txt"], check=True)
+    """Install the locked packages from the wheels that came along, with the pip that is one of them."""
+    pip = next((BUILD / "wheels").glob("pip-*.whl"))
+    options = ["--no-index", "--require-hashes", "--no-deps", "--no-compile", "--no-cache-dir", "--quiet"]
+    options += ["--only-binary", ":all:", "--disable-pip-version-check", "--root-user-action", "ignore"]
+    command = [f"{VENV}/bin/python3", f"{pip}/pip", "install", "--find-links", f"{BUILD}/wheels", *options]
+    subprocess.run([*command, "-r", f"{BUILD}/lock.txt"], check=True)
 
 
 def make_links() -> None:

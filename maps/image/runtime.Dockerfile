@@ -1,6 +1,6 @@
 # What every application's image stands on: a base with Python 3.11, and the locked packages in /opt/venv.
 # For CPU and GPU alike; which one is a matter of the lock. Made by `monai-deploy package`, which makes the context:
-# install.py, slim.py, stubs/, lock.txt, tool.txt, imports.txt, and wheels/ (empty: pip asks its index).
+# install.py, slim.py, stubs/, lock.txt, imports.txt, and wheels/. No step needs a network.
 ARG BASE
 FROM ${BASE} AS packages
 ARG BUILD

@@ -1,9 +1,9 @@
-"""Images of the applications for tests, built once on this machine without a network, and a daemon that runs them.
+"""Images of the applications for tests, built once by Debian's docker without a network, and a daemon that runs them.
 
     MAP_IMAGE_CACHE   folder with base.tar and wheels/, filled if need be (default: build/ of the checkout)
     MAP_TEST_TAG      tag of the images (default: test)
 
-Needs root, buildah, skopeo, runc, mmdebstrap and Debian's docker; what is missing skips the tests that need it.
+Needs root, runc, mmdebstrap and Debian's docker, some tests buildah and skopeo; what is missing skips tests.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("MAP_IMAGE_CACHE", ROOT / "build"))
 TAG = os.environ.get("MAP_TEST_TAG", "test")
 APPS = ("cervical_tumor", "lung_nodule", "skull_strip", "spine")
-PROGRAMS = ("buildah", "skopeo", "runc", "docker", "dockerd")
+PROGRAMS = ("runc", "docker", "dockerd")
 SECONDS_TO_BUILD = 1200
 DAEMON = ("--iptables=false", "--ip6tables=false", "--bridge=none", "--add-runtime", "nvidia=/usr/sbin/runc")
 
@@ -93,14 +93,13 @@ def build_maps(
 
 
 @cache
-def built_images() -> tuple[str, ...]:
-    """Build the four images with buildah, offline, and return buildah's names of them."""
-    require_programs()
+def built_images(socket: str) -> tuple[str, ...]:
+    """Build the four images, offline, in a daemon; return their names."""
     with locked("images"):
-        arguments = ("--engine", "buildah", "--offline", "--wheelhouse", wheelhouse(), "--base", base_tar())
-        done = build_maps(*APPS, *arguments, "--tag", TAG)
+        arguments = ("--engine", "docker", "--offline", "--wheelhouse", wheelhouse(), "--base", base_tar())
+        done = build_maps(*APPS, *arguments, "--tag", TAG, docker_host=socket)
     assert done.returncode == 0, done.stderr
-    return tuple(f"localhost/{image_of(app)}" for app in APPS)
+    return tuple(image_of(app) for app in APPS)
 
 
 @dataclass(frozen=True)
@@ -121,18 +120,26 @@ class Docker:
         return dict(json.loads(self("image", "inspect", image, check=True).stdout)[0])
 
     def load(self, app: str) -> str:
-        """Bring the image of an application into the daemon, unless the same one is there; return its name."""
-        built_images()
-        name = image_of(app)
-        source = f"localhost/{name}"
-        with locked(f"load-{app}"):
-            there = self("image", "inspect", name)
-            layers = json.loads(there.stdout)[0]["RootFS"]["Layers"] if there.returncode == 0 else []
-            if layers != buildah_layers(source):
-                command = ["skopeo", "copy", "--quiet", "--dest-daemon-host", f"unix://{self.socket}"]
-                command += [f"containers-storage:{source}", f"docker-daemon:{name}"]
-                subprocess.run(command, check=True, capture_output=True, timeout=300)
-        return name
+        """Return the name of an application's image in this daemon, built if need be."""
+        return next(name for name in built_images(self.socket) if name == image_of(app))
+
+    def runtime(self) -> str:
+        """Return the name of the image that all stand on."""
+        layers = self.inspect(self.load(APPS[0]))["RootFS"]["Layers"]
+        listed = self("images", "--format", "{{.Repository}}:{{.Tag}}", "map-runtime", check=True).stdout.split()
+        found = {name: self.inspect(name)["RootFS"]["Layers"] for name in listed}
+        return next(name for name, below in found.items() if layers[: len(below)] == below)
+
+    def give_runtime_to_buildah(self) -> None:
+        """Copy what all images stand on to buildah's storage, so that it need not build it again."""
+        command = ["skopeo", "copy", "--quiet", "--src-daemon-host", f"unix://{self.socket}"]
+        source = self.runtime()
+        there = subprocess.run(
+            ["buildah", "inspect", "--type", "image", f"localhost/{source}"], capture_output=True, check=False
+        )
+        if there.returncode:
+            both = (f"docker-daemon:{source}", f"containers-storage:localhost/{source}")
+            subprocess.run([*command, *both], check=True, capture_output=True, timeout=300)
 
 
 def buildah_layers(image: str) -> list[str]:

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from tests.system import map_images
-from tests.system.map_images import image_of
+from tests.system.command import monai_deploy
 
 pytestmark = [pytest.mark.system, pytest.mark.servers]
 
@@ -41,13 +40,10 @@ def test_an_image_runs_read_only_for_an_unknown_user(docker, small, tmp_path):
     assert {path.name for path in tmp_path.glob("*.dcm")} == {"seg.dcm", "sr.dcm"}
 
 
-@pytest.mark.parametrize("app", map_images.APPS)
-def test_the_selftest_of_an_image_passes(docker, app):
-    ended = run_hardened(docker, docker.load(app), "selftest")
+def test_the_command_tests_an_image(docker, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{docker.socket}")
 
-    assert ended.returncode == 0, ended.stderr
+    ended = monai_deploy("selftest", docker.load("skull_strip"), "--engine", "docker")
+
+    assert ended.code == 0, ended.stderr
     assert "passed" in ended.stdout
-
-
-def test_images_are_called_as_they_are_built():
-    assert map_images.built_images()[0] == f"localhost/{image_of('cervical_tumor')}"

@@ -7,6 +7,7 @@ import time
 import pydicom
 import pytest
 
+from cli.expectations import CHECKS
 from imaging.model_package import sha256_of
 from maps.describe_app import describe_app
 from tests.system.command import VERDICT, copy_of, monai_deploy
@@ -29,7 +30,7 @@ def contents(folder):
 
 @pytest.mark.parametrize("app", APPS)
 def test_the_plug_in_gets_the_results_of_each_image_in_time(docker, app, tmp_path):
-    """B3, B9: with the memory, the time and the processors that are stated for the application."""
+    """B3, B9: the phantom's, with the memory, the time and the processors that are stated for the application."""
     made = monai_deploy("sample", app, tmp_path / "sample")
     assert made.code == 0, made.stderr
     study = as_gateway(tmp_path / "sample", tmp_path / "gateway")
@@ -42,6 +43,7 @@ def test_the_plug_in_gets_the_results_of_each_image_in_time(docker, app, tmp_pat
 
     assert ended.code == 0, ended.said
     assert set(needs.always_writes) <= set(ended.files)
+    assert list(CHECKS[app](json.loads((ended.output / "metadata.json").read_text())["measurements"])) == []
     assert seconds < needs.timeout_s
     assert contents(tmp_path / "task/inputs/input-dicom") == before
 
