@@ -47,7 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["exec"]:  # its options are the application's: they are not parsed here
         return execute.run(arguments[1:])
-    options = build_parser(arguments).parse_args(arguments)
+    passed_on: list[str] = []
+    if arguments[:1] == ["run"] and "--" in arguments:  # argparse has no rest after a positional and options
+        cut = arguments.index("--")
+        arguments, passed_on = arguments[:cut], arguments[cut + 1 :]
+    options = build_parser(arguments).parse_args(arguments, argparse.Namespace(passed_on=passed_on))
     try:
         return int(options.run(options))
     except SuiteError as error:

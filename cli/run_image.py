@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-m", "--model", type=Path, help="folder of models to use in place of the image's")
     parser.add_argument("--engine", choices=("docker", "podman"), help="program that runs it (default: what is there)")
     parser.add_argument("--gpu", action="store_true", help="give it the GPUs of this machine")
-    parser.add_argument("options", metavar="-- OPTIONS", nargs="*", help="options of the application, after --")
+    parser.epilog = "Options after -- go to the application: monai-deploy run IMAGE -i STUDY -o OUT -- --nifti"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,4 +22,4 @@ def run(options: argparse.Namespace) -> int:
     from maps.run_image import Folders, run_image
 
     folders = Folders(options.input, options.output, options.model)
-    return run_image(options.image, options.options, folders=folders, engine=options.engine, gpu=options.gpu)
+    return run_image(options.image, options.passed_on, folders=folders, engine=options.engine, gpu=options.gpu)

@@ -82,6 +82,7 @@ def test_a_build_that_is_killed_leaves_nothing(with_runtime, tmp_path):
     command += ["--save", str(tmp_path)]
     environment = {**os.environ, "PYTHON": sys.executable, "SOURCE_DATE_EPOCH": "1600000000"}
     log = ROOT / "build/maps/runtime-cpu.log"
+    log.unlink(missing_ok=True)  # an earlier build's
     with map_images.locked("images"):
         process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         until = time.monotonic() + 120

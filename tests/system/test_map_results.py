@@ -1,7 +1,9 @@
 """What comes out of an image is what comes out of the command, whatever lies beside the images of a study."""
 
+import gc
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pydicom
@@ -86,9 +88,13 @@ def crowd(study, folder):
             del other.PixelData
             other.Modality = "PR"
         other.save_as(first.parent / f"{name}.dcm")
-    members = FileSet()
-    members.add(first)
-    members.write(folder.parent / "media")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # a temporary folder that pydicom leaves to the collector
+        members = FileSet()
+        members.add(first)
+        members.write(folder.parent / "media")
+        del members
+        gc.collect()
     shutil.copy(folder.parent / "media" / "DICOMDIR", folder)
     return folder
 
