@@ -57,4 +57,4 @@ format: $(VENV)/ready-dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf demo build $(VENV)
+	rm -rf demo build .viewer $(VENV)

@@ -65,7 +65,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _run(options: argparse.Namespace, folder: Path) -> None:
     _say(RESEARCH_USE)
-    viewer = fetch_viewer(VIEWER)
+    viewer = fetch_viewer(VIEWER, _say)
     with run_orthanc(folder, options.dicom_port) as orthanc, serve_viewer(viewer, orthanc, options.port) as address:
         _say(f"PACS    DICOM {LOOPBACK}:{orthanc.dicom_port}, AE title {AE_TITLE}")
         _say(f"        http://{LOOPBACK}:{orthanc.http_port}/ (Orthanc; user {USER}, password {orthanc.password})")

@@ -8,6 +8,7 @@ import json
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from pacs.failure import DemoError
@@ -18,14 +19,17 @@ WANTED = json.loads(Path(__file__).with_name("package.json").read_text())
 FETCH_S = 900
 
 
-def fetch_viewer(folder: Path) -> Path:
+def fetch_viewer(folder: Path, say: Callable[[str], object] = lambda _: None) -> Path:
     """Return the folder with the viewer's index.html; it is downloaded into a folder when it is not there yet.
+
+    say  is told before a download
 
     The package alone is taken, not what it was built from: the several hundred packages it names are in its bundles.
     """
     version = WANTED["dependencies"][PACKAGE]
     kept = folder / f"ohif-{version}"
     if not (kept / "dist" / "index.html").exists():
+        say("Fetching the viewer from npm, once: 50 MB")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as place:
             _unpack(_download(f"{PACKAGE}@{version}", Path(place)), Path(place))

@@ -10,9 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("monai", "holoscan", "torch")
 MAY_NOT_IMPORT = {
-    "imaging": {"operators", "apps", "cli", *HEAVY},
-    "operators": {"operators", "apps", "cli"},  # operators meet only in compose()
-    "apps": {"apps"},
+    "imaging": {"operators", "apps", "cli", "pacs", *HEAVY},
+    "operators": {"operators", "apps", "cli", "pacs"},  # operators meet only in compose()
+    "apps": {"apps", "pacs"},
 }
 MAPS_MAY_IMPORT = ("maps", "imaging.deployment", "imaging.model_package", "imaging.outcome", "imaging.suite")
 SHARED_BY_OPERATORS = ("operators.step", "operators.networks")

@@ -64,11 +64,13 @@ def npm(monkeypatch):
 
 def test_a_viewer_of_another_hash_is_refused_and_not_kept(npm, tmp_path):
     npm["file"] = b"not the package"
+    heard = []
 
     with pytest.raises(DemoError, match="is not the package that is known: sha512-"):
-        fetch_viewer.fetch_viewer(tmp_path / "viewer")
+        fetch_viewer.fetch_viewer(tmp_path / "viewer", heard.append)
 
     assert list((tmp_path / "viewer").iterdir()) == []
+    assert len(heard) == 1
 
 
 def test_without_network_npm_is_quoted(npm, tmp_path):
