@@ -24,7 +24,7 @@ def fetch_viewer(folder: Path, say: Callable[[str], object] = lambda _: None) ->
 
     say  is told before a download
 
-    The package alone is taken, not what it was built from: the several hundred packages it names are in its bundles.
+    The package alone is taken, not what it was built from: the packages it names are in its bundles.
     """
     version = WANTED["dependencies"][PACKAGE]
     kept = folder / f"ohif-{version}"
