@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -19,6 +20,8 @@ from maps.failures import BuildError
 NO_SPACE = "no space left on device"
 MARK = "map-build: "
 SECONDS_TO_END = 20
+ATTEMPTS, PAUSE_S = 10, 1.0
+ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextlib.contextmanager
@@ -28,7 +31,7 @@ def interruptible() -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> NoReturn:
         raise TerminatedError(f"Ended by {signal.Signals(number).name}; what was begun is removed.")
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, end) for number in ENDING}
     try:
         yield
     finally:
@@ -41,17 +44,23 @@ def run_logged(command: Sequence[str], log: Path, environment: dict[str, str]) -
     with log.open("a") as file:
         file.write(f"$ {words(command)}\n")
         file.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # until the process is known, which else nobody would end
         process = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=environment,
-            start_new_session=True,
+            start_new_session=True, preexec_fn=_unblock,
         )  # fmt: skip
         try:
+            _unblock()
             code = process.wait()
         except BaseException:
             end_group(process)
             raise
     if code:
         raise BuildError(explain(log, code))
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
@@ -84,8 +93,13 @@ class Leftovers:
 
     def remove(self) -> None:
         """Remove containers that were begun, and unnamed images that this build made."""
-        for container in sorted(self._containers() - self.before):
-            self.engine.ask("rm", *(["-f"] if self.engine.name != "buildah" else []), container, seconds=120)
+        for _ in range(ATTEMPTS):  # a step that was just ended may hold its container for a moment
+            begun = sorted(self._containers() - self.before)
+            for container in begun:
+                self.engine.ask("rm", *(["-f"] if self.engine.name != "buildah" else []), container, seconds=120)
+            if not begun:
+                break
+            time.sleep(PAUSE_S)
         label = f"label=map.build={self.build}"
         if self.engine.name == "buildah":
             done = self.engine.ask("images", "--quiet", "--no-trunc", "--filter", label, "--filter", "dangling=true")

@@ -25,10 +25,11 @@ def main() -> None:
     if sys.version_info[:2] != (3, 11):
         sys.exit(f"map-build: the base needs Python 3.11, it has {sys.version_info[0]}.{sys.version_info[1]}")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", VENV], check=True)
-    for script in ("activate", "activate.csh", "activate.fish", "Activate.ps1"):
-        (VENV / "bin" / script).unlink()
-    shutil.rmtree(VENV / "include", ignore_errors=True)
     install()
+    for script in (VENV / "bin").iterdir():  # a container runs the application and no command of a library
+        if not script.name.startswith("python"):
+            script.unlink()
+    shutil.rmtree(VENV / "include", ignore_errors=True)
     make_links()
     shutil.copytree(BUILD / "stubs", SITE, dirs_exist_ok=True)
     subprocess.run([sys.executable, BUILD / "slim.py", SITE], check=True)

@@ -30,7 +30,7 @@ OTHER_DEVICES = (
 OTHER_FORMATS = (
     *(f"openvino/libs/libopenvino_{name}_frontend.so*" for name in
       ("onnx", "paddle", "pytorch", "tensorflow", "tensorflow_lite", "gguf", "jax")),
-    "pydicom/data/test_files",
+    "pydicom/data/test_files", "pydicom/data/charset_files",
 )  # fmt: skip
 """Networks come as TorchScript and in OpenVINO's own format."""
 UNUSED = (

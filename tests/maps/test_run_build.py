@@ -88,7 +88,8 @@ def on_path(tmp_path, monkeypatch):
 def test_containers_that_were_begun_are_removed_and_others_stay(on_path, tmp_path, name):
     listed = tmp_path / "listed"
     listed.write_text("old\n")
-    log = fake_engine(on_path, name, f'case "$1" in containers|ps) cat {listed} ;; images) echo image ;; esac')
+    body = f'case "$1" in containers|ps) cat {listed} ;; rm) sed -i /new/d {listed} ;; images) echo image ;; esac'
+    log = fake_engine(on_path, name, body)
     leftovers = Leftovers(Engine(name), "number")
     listed.write_text("old\nnew\n")
 
