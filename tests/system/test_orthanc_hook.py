@@ -78,12 +78,15 @@ def test_a_study_for_the_archive_is_left_alone_until_somebody_asks(pacs, home, s
     send(pacs, write_head_study(tmp_path / "study", **HEAD), "ORTHANC")
     wait_for(lambda: stable_events(pacs), 30, "the study is stable")
 
+    [study] = pacs.studies()
+    by_hand = [sys.executable, home / "run_map.py", study]
+    as_the_hook = subprocess.run(by_hand, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (as_the_hook.returncode, as_the_hook.stdout) == (0, "")
     assert said() == ""
     assert pacs.modalities() == {"MR"}
 
-    [study] = pacs.studies()
-    by_hand = [sys.executable, home / "run_map.py", study, "--app", "skull_strip"]
-    asked = subprocess.run(by_hand, capture_output=True, text=True, timeout=120, check=False)
+    asked = subprocess.run([*by_hand, "--app", "skull_strip"], capture_output=True, text=True, timeout=120, check=False)
 
     assert asked.returncode == 0, asked.stderr
     assert pacs.modalities() >= RESULTS
@@ -98,4 +101,4 @@ def test_a_study_that_is_refused_leaves_nothing_but_a_line(pacs, said, tmp_path)
     assert "exit code 3" in said()
     assert "at least 20 needed" in said()
     assert pacs.modalities() == {"MR"}
-    assert not any((tmp_path / "spool").glob("map-*"))
+    wait_for(lambda: not any((tmp_path / "spool").glob("map-*")), 30, "its folder is gone")
