@@ -1,4 +1,4 @@
-"""mercure's processor: a module's image as its docker runtime runs it (app/process/process_series.py, 0.4.1)."""
+"""mercure's processor: a module's image as its docker runtime runs it (app/process/process_series.py, July 2026)."""
 
 import json
 import shlex

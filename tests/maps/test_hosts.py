@@ -20,7 +20,7 @@ MERCURE_MODULE = {
     "docker_tag", "additional_volumes", "environment", "docker_arguments", "settings", "contact", "comment",
     "constraints", "resources", "requires_root", "requires_persistence", "persistence_folder_name", "network_enabled",
 }  # fmt: skip
-"""Fields of mercure 0.4.1 (app/common/types.py), as are those of a rule; it drops others silently."""
+"""Fields of mercure, sources of July 2026 (app/common/types.py), as are those of a rule; it drops others silently."""
 MERCURE_RULE = {
     "rule", "target", "disabled", "fallback", "contact", "comment", "tags", "action", "action_trigger",
     "study_trigger_condition", "study_force_completion_action", "study_trigger_series", "priority",
