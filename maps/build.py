@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from imaging.outcome import SuiteError, UsageError
+from imaging.outcome import OutputError, SuiteError, UsageError
 from maps.base import Base, find_base, write_context
 from maps.describe_app import ROOT, AppDescription, app_names
 from maps.engine import ENGINES, Engine, check_engine, check_space, choose_engine
@@ -196,9 +196,16 @@ def revision() -> str:
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[Path]:
-    """Hold the folder of contexts for one build; BuildError when another one works there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    """Hold the folder of contexts for one build; BuildError when another works there, OutputError when nobody may."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise OutputError(
+            f"The folder {folder}, in which images are prepared, cannot be written ({error.strerror}). Build from a "
+            "checkout of your own."
+        ) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

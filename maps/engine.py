@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from maps.failures import BuildError
 
 ENGINES = ("docker", "podman", "buildah")
 SECONDS_TO_ANSWER = 20
+SUBUID = Path("/etc/subuid")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ def choose_engine(name: str | None, *, offline: bool) -> Engine:
 
 def check_engine(engine: Engine) -> Path:
     """Return where the engine keeps images; BuildError when it is missing, does not answer, or needs more rights."""
+    if engine.name != "docker" and os.geteuid() != 0 and not has_ranges(SUBUID):
+        raise BuildError(_why_not(engine, f"{SUBUID} has no line for this user"))
     done = engine.ask(*engine.storage_command[1:])
     if done.returncode:
         raise BuildError(_why_not(engine, done.stderr))
@@ -126,6 +130,17 @@ def check_engine(engine: Engine) -> Path:
     if engine.name == "docker" and not place:  # the client prints what it knows, and the daemon's silence as an error
         raise BuildError(_why_not(engine, "; ".join(facts.get("ServerErrors") or ["the daemon said nothing"])))
     return Path(place or "/")
+
+
+def has_ranges(file: Path) -> bool:
+    """Return whether a file of ranges gives this user some, by name or number (subuid(5))."""
+    user = os.geteuid()
+    try:
+        names = {str(user), pwd.getpwuid(user).pw_name}
+        lines = file.read_text().splitlines()
+    except (KeyError, OSError):
+        return False
+    return any(line.partition(":")[0] in names for line in lines)
 
 
 def _why_not(engine: Engine, stderr: str) -> str:

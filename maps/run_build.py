@@ -20,6 +20,7 @@ from maps.failures import BuildError
 NO_SPACE = "no space left on device"
 MARK = "map-build: "
 SECONDS_TO_END = 20
+LONGEST = 300
 ATTEMPTS, PAUSE_S = 10, 1.0
 ENDING = (signal.SIGTERM, signal.SIGINT)
 
@@ -81,7 +82,7 @@ def explain(log: Path, code: int) -> str:
         return f"No space is left where images are kept. Make room and try again. (log: {log})"
     if said:
         return f"The build failed: {said[-1]}. Name another base with --base. (log: {log})"
-    return f"The build failed with exit code {code}: {lines[-1] if lines else 'no output'} (log: {log})"
+    return f"The build failed with exit code {code}: {lines[-1][:LONGEST] if lines else 'no output'} (log: {log})"
 
 
 class Leftovers:

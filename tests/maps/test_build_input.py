@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +11,7 @@ from imaging.outcome import ModelError, OutputError, UsageError
 from maps import build
 from maps.base import PUBLIC, find_base
 from maps.describe_app import ROOT
-from maps.engine import Engine, check_engine, check_space, choose_engine
+from maps.engine import Engine, check_engine, check_space, choose_engine, has_ranges
 from maps.failures import BuildError
 from maps.save import check_saver
 from maps.stage_app import refuse_strangers, stage_app
@@ -84,13 +85,44 @@ def test_a_daemon_that_never_answers(on_path):
         Engine("docker").ask("info", seconds=0.3)
 
 
-@pytest.mark.parametrize(("name", "remedy"), [("docker", "join the group docker"), ("buildah", "/etc/subuid")])
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("docker", "join the group docker.*permission denied"), ("buildah", "/etc/subuid")]
+)
 def test_a_user_who_is_not_root_is_told_what_is_missing(on_path, monkeypatch, name, remedy):
     fake_engine(on_path, name, 'echo "permission denied" >&2; exit 125')
     monkeypatch.setattr("os.geteuid", lambda: 1000)
 
-    with pytest.raises(BuildError, match=rf"not root.*{remedy}.*permission denied"):
+    with pytest.raises(BuildError, match=rf"not root.*{remedy}"):
         check_engine(Engine(name))
+
+
+@pytest.mark.parametrize(("line", "has"), [("1000:100000:65536", True), ("1001:100000:65536", False), ("", False)])
+def test_ranges_of_a_user_are_looked_up(tmp_path, monkeypatch, line, has):
+    (tmp_path / "subuid").write_text(f"# ranges\n{line}\n")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("pwd.getpwuid", lambda _: SimpleNamespace(pw_name="somebody"))
+
+    assert has_ranges(tmp_path / "subuid") is has
+    assert not has_ranges(tmp_path / "nothing")
+
+
+def test_a_checkout_that_may_not_be_written_is_said(tmp_path):
+    (tmp_path / "build").write_text("")
+
+    with (
+        pytest.raises(OutputError, match=r"cannot be written .*checkout of your own"),
+        build.locked_folder(tmp_path / "build" / "maps"),
+    ):
+        pass
+
+
+def test_two_builds_do_not_work_in_one_folder(tmp_path):
+    with (
+        build.locked_folder(tmp_path),
+        pytest.raises(BuildError, match="Another build works"),
+        build.locked_folder(tmp_path),
+    ):
+        pass
 
 
 def test_no_space(tmp_path):
