@@ -32,12 +32,12 @@ TOLERANCE = 1e-3
 TRAINED_ON = "These weights are trained on synthetic pelvises only; they prove the pipeline, not the diagnosis."
 
 
-def export(work: Path, folder: Path, version: str, trained_on: str) -> None:
-    """Write the model of a checkpoint below a folder."""
+def export(work: Path, folder: Path, version: str, trained_on: str, weights: str = "average") -> None:
+    """Write the model of a checkpoint below a folder: its running average of the weights, or the last "network"."""
     recipe = tomllib.loads(RECIPE.read_text())
     network = build_network(recipe["network"])
     state = torch.load(work / "checkpoint.pt", weights_only=True, map_location="cpu")
-    network.load_state_dict(state["average"])
+    network.load_state_dict(state[weights])
     network.eval()
     with torch.inference_mode():
         torch.jit.trace(network, torch.rand(1, len(SEQUENCES), *EXAMPLE_SHAPE)).save(str(folder / "model.ts"))
@@ -132,10 +132,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="folder to write")
     parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--weights", choices=("average", "network"), default="average", help="running average, or last")
     parser.add_argument("--trained-on", default=TRAINED_ON, help="how far the weights can be trusted, for every report")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    export(options.work, options.folder, options.version, options.trained_on)
+    export(options.work, options.folder, options.version, options.trained_on, options.weights)
 
 
 if __name__ == "__main__":
