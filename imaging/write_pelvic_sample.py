@@ -55,7 +55,7 @@ STUDY: Mapping[str, object] = {"PatientSex": "F"}
 SE_2D = {"ScanOptions": "", "MRAcquisitionType": "2D", "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND"]}
 T2_TSE = {
     **SE_2D, "ScanningSequence": "SE", "SequenceVariant": ["SK", "SP"], "RepetitionTime": "4200", "EchoTime": "100",
-    "EchoTrainLength": "17", "FlipAngle": "150",
+    "EchoTrainLength": "17", "FlipAngle": "150", "WindowCenter": "800", "WindowWidth": "1600",
 }  # fmt: skip
 LOCALIZER = {
     **SE_2D, "ScanningSequence": "GR", "SequenceVariant": "SP", "RepetitionTime": "7.5", "EchoTime": "3.6",
