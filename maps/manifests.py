@@ -10,6 +10,7 @@ from maps.describe_app import AppDescription
 
 APP, MODELS, DOCS, WORK = "/opt/holoscan/app", "/opt/holoscan/models", "/opt/holoscan/docs", "/var/holoscan"
 SDK_VERSION = "4.0.0"
+FORMATS = ["file"]  # the one format of the SDK's documents; the specification names none
 ENVIRONMENT = {
     "HOLOSCAN_APPLICATION": APP,
     "HOLOSCAN_INPUT_PATH": f"{WORK}/input",
@@ -32,8 +33,8 @@ def app_json(app: AppDescription) -> dict[str, Any]:
         "type": "application",
         "command": json.dumps(["python3", "-u", APP]),
         "environment": ENVIRONMENT,
-        "input": {"path": "input/", "formats": ["file"]},
-        "output": {"path": "output/", "format": {"type": "file"}, "formats": ["file"]},
+        "input": {"path": "input/", "formats": FORMATS},
+        "output": {"path": "output/", "format": {"type": "file"}, "formats": FORMATS},
         "readiness": None,
         "liveness": None,
         "sdk": "monai-deploy",
@@ -46,21 +47,26 @@ def app_json(app: AppDescription) -> dict[str, Any]:
 
 def pkg_json(app: AppDescription, weights: Mapping[str, tuple[str, str]], platform: str) -> dict[str, Any]:
     """Return the package manifest; ``weights`` has name and SHA-256 of the one file in each folder of models."""
-    needs = app.deployment
     return {
         "apiVersion": "1.0.0",
         "applicationRoot": APP,
         "modelRoot": MODELS,
         "models": {name: f"{MODELS}/{name}" for name in weights},
         "modelFiles": {name: {"file": file, "sha256": digest} for name, (file, digest) in weights.items()},
-        "resources": {
-            "cpu": needs.cpu,
-            "gpu": needs.gpu,
-            "memory": f"{needs.memory_mib}Mi",
-            "sharedMemory": f"{needs.shared_memory_mib}Mi",
-        },
+        "resources": resources(app),
         "version": app.version,
         "platformConfig": platform,
+    }
+
+
+def resources(app: AppDescription) -> dict[str, Any]:
+    """Return what a run needs, as specification 1.0 writes it."""
+    needs = app.deployment
+    return {
+        "cpu": needs.cpu,
+        "gpu": needs.gpu,
+        "memory": f"{needs.memory_mib}Mi",
+        "sharedMemory": f"{needs.shared_memory_mib}Mi",
     }
 
 
@@ -92,6 +98,6 @@ def old_pkg_json(app: AppDescription, weights: Mapping[str, tuple[str, str]]) ->
 
 
 def app_yaml(app: AppDescription) -> str:
-    """Return the configuration file that Holoscan looks for; JSON is YAML."""
-    facts = {"application": {"title": app.title, "version": app.version, "input-formats": ["file"]}, "resources": {}}
-    return json.dumps(facts, indent=2) + "\n"
+    """Return the file that Holoscan looks for, and that its packager makes the manifests from; JSON is YAML."""
+    application = {"title": app.title, "version": app.version, "input-formats": FORMATS, "output-formats": FORMATS}
+    return json.dumps({"application": application, "resources": resources(app)}, indent=2) + "\n"
