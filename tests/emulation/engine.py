@@ -1,10 +1,13 @@
 """The Engine API of docker over its socket: what the docker plug-in calls, and nothing that the command line adds."""
 
+import contextlib
 import http.client
 import json
 import os
 import socket
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+
+SECONDS = 600  # the longest run of an image, which one request waits for
 
 
 class EngineError(Exception):
@@ -13,7 +16,7 @@ class EngineError(Exception):
 
 class _Connection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=120)
+        super().__init__("localhost", timeout=SECONDS)
         self.path = path
 
     def connect(self):
@@ -23,19 +26,37 @@ class _Connection(http.client.HTTPConnection):
 
 
 def call(method, path, body=None):
-    """Return status and parsed answer."""
+    """Return the answer of the engine that DOCKER_HOST names, parsed if it is JSON."""
+    text, kind = _ask(method, path, body)
+    return json.loads(text) if text and kind.startswith("application/json") else text
+
+
+def pull(image):
+    """Fetch an image from its registry; the answer begins with success, and one of its lines tells a failure."""
+    for line in _ask("POST", f"/images/create?{urlencode({'fromImage': image})}")[0].splitlines():
+        if error := json.loads(line).get("error"):
+            raise EngineError(error)
+
+
+def _ask(method, path, body=None):
     host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    connection = _Connection(urlsplit(host).path)
-    try:
-        content = None if body is None else json.dumps(body)
+    content = None if body is None else json.dumps(body)
+    with contextlib.closing(_Connection(urlsplit(host).path)) as connection:
         connection.request(method, f"/v1.41{path}", content, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         text = answer.read()
-    finally:
-        connection.close()
     if answer.status >= 400:
         raise EngineError(f"{answer.status} {text.decode()}")
-    return json.loads(text) if text and answer.getheader("Content-Type", "").startswith("application/json") else text
+    return text, answer.getheader("Content-Type", "")
+
+
+def has(image):
+    """Whether an image is there."""
+    try:
+        call("GET", f"/images/{image}/json")
+    except EngineError:
+        return False
+    return True
 
 
 def create(name, body):
@@ -45,6 +66,11 @@ def create(name, body):
 
 def start(identity):
     call("POST", f"/containers/{identity}/start")
+
+
+def wait(identity):
+    """Exit code of a container, after its end."""
+    return call("POST", f"/containers/{identity}/wait")["StatusCode"]
 
 
 def state(identity):
@@ -66,7 +92,6 @@ def run(body):
     identity = call("POST", "/containers/create", body)["Id"]
     try:
         start(identity)
-        code = call("POST", f"/containers/{identity}/wait")["StatusCode"]
-        return code, output(identity)
+        return wait(identity), output(identity)
     finally:
         remove(identity)

@@ -1,6 +1,5 @@
 """The receiving half of the gateway: a C-STORE SCP that takes any transfer syntax and groups instances by study."""
 
-import json
 import threading
 import time
 import uuid
@@ -13,8 +12,8 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
 
 from tests.emulation.messages import MODALITIES
+from tests.emulation.stored_study import as_json, path_of
 
-BINARY = ("OB", "OD", "OF", "OL", "OV", "OW", "UN")
 NOT_RECOGNISED = {"source": 3, "destination": 7}  # reasons of A-ASSOCIATE-RJ, PS3.8 Table 9-21
 SUCCESS, CANNOT_STORE = 0x0000, 0xC000
 
@@ -60,7 +59,7 @@ class Receiver:
         request = event.assoc.requestor.primitive
         content = event.encoded_dataset()  # with the transfer syntax it came in
         header = pydicom.dcmread(BytesIO(content), stop_before_pixels=True)
-        path = f"dcm/{header.StudyInstanceUID}/{header.SeriesInstanceUID}/{header.SOPInstanceUID}.dcm"
+        path = f"dcm/{path_of(header)}"
         called = request.called_ae_title.strip()
         group = header[self.titles[called]["grouping"].replace(",", "")].value
         with self.lock:
@@ -68,7 +67,7 @@ class Receiver:
                 modality = str(header.get("Modality", ""))
                 self.open[group] = Payload(request.calling_ae_title.strip(), called, modality)
             payload = self.open[group]
-            payload.files |= {path: content, f"{path}.json": json.dumps(as_json(header)).encode()}
+            payload.files |= {path: content, f"{path}.json": as_json(header).encode()}
             payload.last = time.monotonic()
         return SUCCESS
 
@@ -85,11 +84,6 @@ class Receiver:
 
     def close(self):
         self.server.shutdown()
-
-
-def as_json(header):
-    """DICOM JSON without what is binary."""
-    return {tag: element for tag, element in header.to_json_dict().items() if element["vr"] not in BINARY}
 
 
 def artifact_type(modality):

@@ -1,14 +1,13 @@
 """The Task Manager with its docker plug-in: a task is a container, and its exit code is nobody's business."""
 
-import os
 import shutil
 import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from tests.emulation import engine
+from tests.emulation import engine, plug_in
 from tests.emulation.messages import CALLBACK, DISPATCH, DOCKER, TASK_MANAGER, UPDATE
+from tests.emulation.plug_in import bind
 
 REQUIRED = ("server_url", "entrypoint", "command", "container_image", "temp_storage_container_path")
 WORKDIR = "env_MONAI_WORKDIR"
@@ -80,9 +79,7 @@ class TaskManager:
             mounts.append(bind(folder / "temp", arguments[WORKDIR], read_only=False))
         if user := arguments.get("user"):
             subprocess.run(["chown", "-R", user, str(folder)], check=True)
-        identity = engine.create(event["execution_id"], specification(arguments, mounts))
-        engine.start(identity)
-        return identity, outputs
+        return plug_in.start(event["execution_id"], arguments, mounts), outputs
 
     def _inputs(self, event, folder):
         for storage in event["inputs"]:
@@ -132,23 +129,6 @@ class TaskManager:
         for one in (*self.running, *self.ended):
             engine.remove(one.identity)
         shutil.rmtree(self.temporary, ignore_errors=True)
-
-
-def specification(arguments, mounts):
-    """The container as the plug-in creates it, and nothing else."""
-    body = {
-        "Image": arguments["container_image"],
-        "Entrypoint": arguments["entrypoint"].split(","),
-        "Cmd": arguments["command"].split(","),
-        "Env": [f"{key.replace('env_', '')}={value}" for key, value in arguments.items() if key.startswith("env_")],
-        "HostConfig": {"Runtime": "nvidia", "Mounts": mounts},
-    }
-    return {**body, "User": arguments["user"]} if "user" in arguments else body
-
-
-def bind(host, container, *, read_only):
-    """A bind mount of the Engine API."""
-    return {"Type": "bind", "Source": os.fspath(Path(host)), "Target": container, "ReadOnly": read_only}
 
 
 def ids(event):

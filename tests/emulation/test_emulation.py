@@ -8,7 +8,7 @@ from maps.describe_app import describe_app
 from maps.hosts.hospital_site import Site
 from maps.hosts.workflow_manager import docker_workflow
 from tests.emulation.messages import DISPATCH, EXPORT, UPDATE, check_body
-from tests.emulation.task_manager import specification
+from tests.emulation.plug_in import specification
 from tests.emulation.workflow_manager import RefusedDefinitionError, WorkflowManager, matches
 
 PAYLOAD, CORRELATION = "10000000-0000-4000-8000-000000000000", "20000000-0000-4000-8000-000000000000"

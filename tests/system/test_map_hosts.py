@@ -10,8 +10,9 @@ import pytest
 from cli.expectations import CHECKS
 from imaging.model_package import sha256_of
 from maps.describe_app import describe_app
+from tests.emulation import plug_in
+from tests.emulation.stored_study import as_gateway
 from tests.system.command import VERDICT, copy_of, monai_deploy
-from tests.system.engine_api import as_gateway, run_as_plug_in
 from tests.system.map_images import APPS, image_of
 
 pytestmark = [pytest.mark.system, pytest.mark.servers]
@@ -38,7 +39,7 @@ def test_the_plug_in_gets_the_results_of_each_image_in_time(docker, app, tmp_pat
     limits = {"Memory": needs.memory_mib << 20, "MemorySwap": needs.memory_mib << 20, "NanoCpus": needs.cpu * 10**9}
 
     started = time.monotonic()
-    ended = run_as_plug_in(docker.socket, docker.load(app), study, tmp_path / "task", host=limits)
+    ended = plug_in.run(docker.load(app), study, tmp_path / "task", host=limits)
     seconds = time.monotonic() - started
 
     assert ended.code == 0, ended.said
@@ -53,7 +54,7 @@ def test_the_plug_in_may_give_any_user_and_the_smallest_limits(docker, gateway_s
     host = {"ReadonlyRootfs": True, "Tmpfs": {"/tmp": ""}, "ShmSize": 64 << 20, "Ulimits": SMALL_STACK}  # noqa: S108
     image = docker.load("skull_strip")
 
-    ended = run_as_plug_in(docker.socket, image, gateway_study, tmp_path, user="4321:4321", host=host)
+    ended = plug_in.run(image, gateway_study, tmp_path, user="4321:4321", host=host)
 
     assert ended.code == 0, ended.said
     assert "seg.dcm" in ended.files
@@ -64,7 +65,7 @@ def test_a_mount_over_the_working_folder_does_no_harm(docker, gateway_study, tmp
     (tmp_path / "temp").mkdir(mode=0o777)
     host = {"Binds": [f"{tmp_path / 'temp'}:/var/holoscan"]}
 
-    ended = run_as_plug_in(docker.socket, docker.load("skull_strip"), gateway_study, tmp_path / "task", host=host)
+    ended = plug_in.run(docker.load("skull_strip"), gateway_study, tmp_path / "task", host=host)
 
     assert ended.code == 0, ended.said
 
@@ -100,7 +101,7 @@ def test_a_failure_is_an_exit_code_a_message_and_an_empty_folder(docker, small, 
     output.mkdir(mode=0o777)
     output.chmod(0o777)
 
-    plugged = run_as_plug_in(docker.socket, image, study, tmp_path / "task")
+    plugged = plug_in.run(image, study, tmp_path / "task")
     started = docker(
         "run", "--rm", "-v", f"{study}:/var/holoscan/input:ro", "-v", f"{output}:/var/holoscan/output", image
     )
@@ -119,9 +120,7 @@ def test_an_operator_that_raises_ends_in_1(docker, small, tmp_path):
     host = {"Binds": [f"{broken}:{place}:ro"]}
 
     image = docker.load("skull_strip")
-    ended = run_as_plug_in(
-        docker.socket, image, small, tmp_path / "task", host=host, environment=("PYTHONPYCACHEPREFIX=/tmp/none",)
-    )
+    ended = plug_in.run(image, small, tmp_path / "task", host=host, env_PYTHONPYCACHEPREFIX="/tmp/none")  # noqa: S108
 
     assert (ended.code, ended.files) == (1, []), ended.said
     assert "internal error" in ended.said

@@ -12,8 +12,8 @@ from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
 from maps.describe_app import describe_app
+from tests.emulation.stored_study import as_gateway
 from tests.system.command import copy_of
-from tests.system.engine_api import as_gateway
 
 pytestmark = [pytest.mark.system, pytest.mark.servers]
 
