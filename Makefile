@@ -37,8 +37,11 @@ demo: $(VENV)/ready
 pacs-demo: $(VENV)/ready
 	@$(BIN)/python -m pacs $(if $(STUDY),"$(STUDY)")
 
+# A worker for each core: threads of numpy and torch would only wait for each other. What one worker compiles the others
+# and the next run read. All of tests/system is marked, which tests/test_layers.py sees to, and need not be imported.
 test: $(VENV)/ready-dev
-	$(BIN)/python -m pytest -n auto -m "not system"
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal \
+		-m "not system" --ignore tests/system
 
 system-test: $(VENV)/ready-system
 	$(BIN)/python -m pytest -n auto -m system --ignore tests/system

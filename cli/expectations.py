@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 BRAIN_VOLUME = 0.05
 """Relative: a tenth of what is missing of a brain that is cut in half; a mask with the skin is half as large again."""
@@ -27,15 +29,19 @@ TUMOUR_VOLUME = 0.5
 
 def check_brain(measured: Mapping[str, Any]) -> Iterator[str]:
     """Compare the brain volume with that of the phantom's tissues on the grid of the sample."""
+    known_ml, found_ml = _brain_ml(), measured["brain_volume_ml"]
+    if abs(found_ml / known_ml - 1) > BRAIN_VOLUME:
+        yield f"brain volume {found_ml:.0f} mL, the phantom has {known_ml:.0f} mL"
+
+
+@cache
+def _brain_ml() -> float:
     from imaging.head_phantom import BRAIN_TISSUES
     from imaging.write_sample import SampleGeometry, sample_affine, sample_labels
 
     grid = SampleGeometry()
     labels = sample_labels(grid.shape, sample_affine(grid.shape, grid.spacing_mm))
-    known_ml = np.isin(labels, BRAIN_TISSUES).sum() * math.prod(grid.spacing_mm) / 1000
-    found_ml = measured["brain_volume_ml"]
-    if abs(found_ml / known_ml - 1) > BRAIN_VOLUME:
-        yield f"brain volume {found_ml:.0f} mL, the phantom has {known_ml:.0f} mL"
+    return float(np.isin(labels, BRAIN_TISSUES).sum() * math.prod(grid.spacing_mm) / 1000)
 
 
 def check_bodies(measured: Mapping[str, Any]) -> Iterator[str]:
@@ -69,11 +75,7 @@ def check_nodules(measured: Mapping[str, Any]) -> Iterator[str]:
 
 def check_tumour(measured: Mapping[str, Any]) -> Iterator[str]:
     """Compare volume and centre of the tumour with the phantom's."""
-    from imaging.write_pelvic_sample import AXIAL_T2W, expected_tumour, series_affine
-
-    tumour, affine = expected_tumour(), series_affine(AXIAL_T2W)
-    known_ml = tumour.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000
-    centre_mm = affine[:3, :3] @ np.argwhere(tumour).mean(axis=0) + affine[:3, 3]
+    known_ml, centre_mm = _tumour_ml_and_centre_mm()
     found = measured.get("tumour")
     if not found:
         yield f"no tumour, the phantom has one of {known_ml:.1f} mL"
@@ -83,6 +85,15 @@ def check_tumour(measured: Mapping[str, Any]) -> Iterator[str]:
         yield f"the centre of the tumour lies {away_mm:.1f} mm from the phantom's"
     if abs(found["volume_ml"] / known_ml - 1) > TUMOUR_VOLUME:
         yield f"tumour volume {found['volume_ml']:.1f} mL, the phantom has {known_ml:.1f} mL"
+
+
+@cache
+def _tumour_ml_and_centre_mm() -> tuple[float, npt.NDArray[np.float64]]:
+    from imaging.write_pelvic_sample import AXIAL_T2W, expected_tumour, series_affine
+
+    tumour, affine = expected_tumour(), series_affine(AXIAL_T2W)
+    known_ml = tumour.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000
+    return float(known_ml), affine[:3, :3] @ np.argwhere(tumour).mean(axis=0) + affine[:3, 3]
 
 
 CHECKS: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {

@@ -1,5 +1,6 @@
 """Settings and data that tests share."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -11,6 +12,17 @@ settings.register_profile("suite", deadline=None, derandomize=True, max_examples
 settings.load_profile("suite")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is imported and collected stays: no use in looking through it for garbage, now or after any test."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Imports point inwards: cli and apps know operators, operators know imaging, imaging knows neither SDK nor torch."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -25,12 +26,18 @@ def named(path):
     return str(path.relative_to(ROOT))
 
 
+@functools.cache
+def imports(source):
+    """Statements of a source that import something, wherever in it; several rules look at them."""
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 def imported(source):
-    """Names of the modules that a source imports, wherever in it and whatever for."""
-    for node in ast.walk(ast.parse(source)):
+    """Names of the modules that a source imports, whatever for."""
+    for node in imports(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+        elif node.level == 0:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
@@ -57,9 +64,18 @@ def test_no_module_hides_the_standard_library(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_imports_are_absolute(path):
-    nodes = ast.walk(ast.parse(path.read_text()))
+    nodes = imports(path.read_text())
 
     assert not [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "system").rglob("test_*.py")), ids=named)
+def test_what_lies_with_the_system_tests_is_marked_as_one(path):
+    """`make test` does not look there, and `make system-test` takes what is marked."""
+    assigned = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
+    marks = [node.value for node in assigned if ast.unparse(node.targets[0]) == "pytestmark"]
+
+    assert "pytest.mark.system" in [ast.unparse(part) for mark in marks for part in ast.walk(mark)]
 
 
 @pytest.mark.parametrize(

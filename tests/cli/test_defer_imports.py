@@ -37,6 +37,7 @@ def test_importing_the_sdk_and_openvino_imports_none_of_it():
     assert imported == []
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", DEFERRED)
 def test_each_deferred_module_is_one_that_exists(name):
     script = "import importlib\nmodule = importlib.import_module(sys.argv[1])\ngetattr(module, 'anything', None)\n"
@@ -51,6 +52,7 @@ def test_each_deferred_module_is_one_that_exists(name):
     assert found == ["module", *["True" for _ in DEFERRED[name]]]
 
 
+@pytest.mark.system
 def test_the_sdk_still_reads_the_configuration_of_a_triton_model(tmp_path):
     (tmp_path / "config.pbtxt").write_text('name: "spleen" input { name: "image" data_type: TYPE_FP32 }')
 

@@ -30,7 +30,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("level", ["DEBUG", "WARN"])
+@pytest.mark.parametrize("level", ["DEBUG", pytest.param("WARN", marks=pytest.mark.system)])
 @pytest.mark.parametrize("statement", CASES.values(), ids=CASES)
 def test_no_text_of_a_library_is_shown(statement, level):
     script = f"NAME = {NAME!r}\nfrom cli.hush import hush_libraries\nhush_libraries({level!r})\n{statement}"

@@ -10,6 +10,12 @@ from tests.fuzz.mutate import mutated, places_of, random_numbers
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(scope="module")
+def seeds():
+    """The good folders that are damaged."""
+    return seed_files()
+
+
 def test_60_damaged_folders_end_with_a_volume_or_a_reason():
     result = fuzz(60, seed=2, processes=1, keep=ROOT / KEEP)
 
@@ -26,15 +32,13 @@ def test_ten_thousand_damaged_folders_end_with_a_volume_or_a_reason():
     assert not result.faults, result
 
 
-def test_a_case_is_the_same_every_time():
-    seeds = seed_files()
-
+def test_a_case_is_the_same_every_time(seeds):
     assert damaged_files(seeds, seed=7, number=5) == damaged_files(seed_files(), seed=7, number=5)
     assert damaged_files(seeds, seed=7, number=5) != damaged_files(seeds, seed=7, number=6)
 
 
-def test_every_element_of_a_good_file_can_be_found():
-    files, places = seed_files()[0]
+def test_every_element_of_a_good_file_can_be_found(seeds):
+    files, places = seeds[0]
     content, found = next(iter(files.items()))[1], next(iter(places.values()))
 
     assert len(found) > 30

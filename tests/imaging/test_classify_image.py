@@ -35,6 +35,7 @@ def test_nineteen_of_twenty_synthetic_headers_are_right():
     assert right >= 0.95 * counts.total()
 
 
+@pytest.mark.system
 def test_the_confusion_table_is_one_command():
     ended = subprocess.run(
         [sys.executable, "-m", "tests.imaging.classify_report"], cwd=ROOT, capture_output=True, text=True, check=True

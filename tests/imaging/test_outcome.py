@@ -1,4 +1,5 @@
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -49,17 +50,25 @@ def test_termination_ends_in_the_code_a_shell_gives_it():
     assert ExitCode.TERMINATED == 128 + 15
 
 
+@functools.cache
+def raised_and_refusals(path):
+    """Names of what a module raises by a call, and the calls that make a refusal."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    raised = [node.exc for node in nodes if isinstance(node, ast.Raise)]
+    refusals = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "RefusedError"]
+    return {ast.unparse(call.func) for call in raised if isinstance(call, ast.Call)}, refusals
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_raises_the_base_of_all_errors(path):
-    raised = [node.exc for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Raise)]
+    raised, _ = raised_and_refusals(path)
 
-    assert not [call for call in raised if isinstance(call, ast.Call) and ast.unparse(call.func) == "SuiteError"]
+    assert "SuiteError" not in raised
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_refusal_gives_its_reason(path):
     """The other errors have one usual reason; a refusal has two dozen, and none is usual."""
-    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-    refusals = [call for call in calls if ast.unparse(call.func) == "RefusedError"]
+    _, refusals = raised_and_refusals(path)
 
     assert [call.lineno for call in refusals if len(call.args) + len(call.keywords) < 2] == []

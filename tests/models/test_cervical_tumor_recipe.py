@@ -157,6 +157,7 @@ def patients(tmp_path_factory):
     return data
 
 
+@pytest.mark.system  # slow: it writes a study
 def test_a_dicom_study_and_its_sequences_as_nifti_are_the_same_case(patients, tmp_path):
     dicom, nifti = prepare.cached(patients, tmp_path / "cache", 2.8)
 
@@ -167,6 +168,7 @@ def test_a_dicom_study_and_its_sequences_as_nifti_are_the_same_case(patients, tm
     assert dicom.mask.sum() * 2.8**3 / 1000 == pytest.approx(volume_ml, rel=0.08)
 
 
+@pytest.mark.system
 def test_one_command_trains_on_a_folder_of_patients_and_goes_on_where_it_stopped(
     patients, recipe, tmp_path, monkeypatch
 ):
@@ -196,6 +198,7 @@ def test_one_command_trains_on_a_folder_of_patients_and_goes_on_where_it_stopped
     assert rows[-1]["held_out_dice"]  # of the first of the two patients
 
 
+@pytest.mark.system
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # deprecated, and still the format
 def test_training_starts_from_given_weights_at_a_given_stage(patients, recipe, tmp_path, monkeypatch):
     torch.manual_seed(7)

@@ -48,7 +48,11 @@ except BaseException as error:
     handled = handle_error(error, Paths(Path("/i"), Path("/o"), Path("/m"), "WARN"))
     print(json.dumps([type(handled).__name__, handled.reason, str(handled)]))
 """
-SCHEDULERS = ("GreedyScheduler", "EventBasedScheduler", "MultiThreadScheduler")
+SCHEDULERS = (
+    "GreedyScheduler",  # the usual one
+    pytest.param("EventBasedScheduler", marks=pytest.mark.system),
+    pytest.param("MultiThreadScheduler", marks=pytest.mark.system),
+)
 
 
 def ended(statement, scheduler="GreedyScheduler", thread="own"):
