@@ -52,30 +52,38 @@ def forbidden(path, source):
     ]
 
 
-@pytest.mark.parametrize("path", LAYERS, ids=named)
-def test_imports_point_inwards(path):
-    assert forbidden(path, path.read_text()) == []
+def found_in(paths, rule):
+    """What a rule finds wrong, by module."""
+    assert paths
+    found = {named(path): rule(path) for path in paths}
+    return {module: wrong for module, wrong in found.items() if wrong}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_no_module_hides_the_standard_library(path):
-    assert path.stem not in sys.stdlib_module_names
+def test_imports_point_inwards():
+    assert found_in(LAYERS, lambda path: forbidden(path, path.read_text())) == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_imports_are_absolute(path):
-    nodes = imports(path.read_text())
-
-    assert not [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
+def test_no_module_hides_the_standard_library():
+    assert found_in(MODULES, lambda path: path.stem in sys.stdlib_module_names) == {}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "system").rglob("test_*.py")), ids=named)
-def test_what_lies_with_the_system_tests_is_marked_as_one(path):
-    """`make test` does not look there, and `make system-test` takes what is marked."""
+def test_imports_are_absolute():
+    def relative(path):
+        return [node.lineno for node in imports(path.read_text()) if isinstance(node, ast.ImportFrom) and node.level]
+
+    assert found_in(MODULES, relative) == {}
+
+
+def marked(path):
+    """Whether all tests of a module are system tests."""
     assigned = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
     marks = [node.value for node in assigned if ast.unparse(node.targets[0]) == "pytestmark"]
+    return "pytest.mark.system" in [ast.unparse(part) for mark in marks for part in ast.walk(mark)]
 
-    assert "pytest.mark.system" in [ast.unparse(part) for mark in marks for part in ast.walk(mark)]
+
+def test_what_lies_with_the_system_tests_is_marked_as_one():
+    """`make test` does not look there, and `make system-test` takes what is marked."""
+    assert found_in(sorted((ROOT / "tests" / "system").rglob("test_*.py")), lambda path: not marked(path)) == {}
 
 
 @pytest.mark.parametrize(
@@ -108,16 +116,16 @@ def test_every_imaging_module_can_be_imported_without_sdk_and_torch():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("path", MAPS, ids=named)
-def test_images_are_built_with_the_standard_library_alone(path):
-    foreign = [
-        name
-        for name in imported(path.read_text())
-        if name.split(".")[0] not in sys.stdlib_module_names
-        and not any(f"{name}.".startswith(f"{one}.") for one in MAPS_MAY_IMPORT)
-    ]
+def test_images_are_built_with_the_standard_library_alone():
+    def foreign(path):
+        return [
+            name
+            for name in imported(path.read_text())
+            if name.split(".")[0] not in sys.stdlib_module_names
+            and not any(f"{name}.".startswith(f"{one}.") for one in MAPS_MAY_IMPORT)
+        ]
 
-    assert foreign == []
+    assert found_in(MAPS, foreign) == {}
 
 
 def test_every_module_that_builds_images_can_be_imported_without_any_installed_package():

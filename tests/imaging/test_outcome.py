@@ -1,5 +1,4 @@
 import ast
-import functools
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,6 @@ def test_termination_ends_in_the_code_a_shell_gives_it():
     assert ExitCode.TERMINATED == 128 + 15
 
 
-@functools.cache
 def raised_and_refusals(path):
     """Names of what a module raises by a call, and the calls that make a refusal."""
     nodes = list(ast.walk(ast.parse(path.read_text())))
@@ -59,16 +57,21 @@ def raised_and_refusals(path):
     return {ast.unparse(call.func) for call in raised if isinstance(call, ast.Call)}, refusals
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_module_raises_the_base_of_all_errors(path):
-    raised, _ = raised_and_refusals(path)
-
-    assert "SuiteError" not in raised
+@pytest.fixture(scope="module")
+def errors():
+    return {str(path.relative_to(ROOT)): raised_and_refusals(path) for path in SOURCES}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_refusal_gives_its_reason(path):
+def test_no_module_raises_the_base_of_all_errors(errors):
+    raised = {name for names, _ in errors.values() for name in names}
+
+    assert "RefusedError" in raised
+    assert [module for module, (names, _) in errors.items() if "SuiteError" in names] == []
+
+
+def test_every_refusal_gives_its_reason(errors):
     """The other errors have one usual reason; a refusal has two dozen, and none is usual."""
-    _, refusals = raised_and_refusals(path)
+    calls = [(module, call) for module, (_, refusals) in errors.items() for call in refusals]
 
-    assert [call.lineno for call in refusals if len(call.args) + len(call.keywords) < 2] == []
+    assert calls
+    assert [(module, call.lineno) for module, call in calls if len(call.args) + len(call.keywords) < 2] == []

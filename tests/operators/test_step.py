@@ -66,7 +66,7 @@ def ended(statement, scheduler="GreedyScheduler", thread="own"):
     return tuple(json.loads(done.stdout.splitlines()[-1])), done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("thread", ["own", "pool"])
+@pytest.mark.parametrize("thread", ["own", pytest.param("pool", marks=pytest.mark.system)])
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_a_handled_error_keeps_its_kind_reason_and_message(scheduler, thread):
     end, _ = ended("raise RefusedError('it leans by 3 mm', Reason.TILT)", scheduler, thread)
