@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -81,12 +81,13 @@ def wheelhouse() -> Path:
 
 
 def build_maps(
-    *arguments: object, timeout: float = SECONDS_TO_BUILD, docker_host: str = ""
+    *arguments: object, timeout: float = SECONDS_TO_BUILD, docker_host: str = "", settings: Mapping[str, str] = {}
 ) -> subprocess.CompletedProcess[str]:
-    """Run build_maps.sh as on a machine that has nothing but Python."""
+    """Run build_maps.sh as on a machine that has nothing but Python, and settings of the engine."""
     command = [ROOT / "build_maps.sh", *map(str, arguments)]
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/root"), "PYTHON": sys.executable}
     environment |= {"DOCKER_HOST": f"unix://{docker_host}"} if docker_host else {}
+    environment |= settings
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=timeout, check=False, cwd="/"
     )
@@ -157,6 +158,14 @@ def docker_daemon() -> Iterator[Docker]:
     if common("info", "--format", "{{.Runtimes}}", timeout=30).stdout.count("nvidia"):
         yield common
         return
+    with empty_daemon() as own:
+        yield own
+
+
+@contextlib.contextmanager
+def empty_daemon() -> Iterator[Docker]:
+    """A daemon that has no image yet, as on another machine; it is stopped and all it holds is removed."""
+    require_programs()
     place = Path(tempfile.mkdtemp(prefix="map-dockerd-"))
     own = Docker(str(place / "docker.sock"))
     folders = ("--data-root", place / "data", "--exec-root", place / "exec", "--pidfile", place / "pid")
@@ -168,7 +177,7 @@ def docker_daemon() -> Iterator[Docker]:
         yield own
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(300)
         shutil.rmtree(place, ignore_errors=True)
 
 
