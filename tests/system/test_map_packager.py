@@ -61,8 +61,8 @@ def releases(tmp_path_factory):
 
 
 def values(manifest, path):
-    """Each value of nested mappings by its path."""
-    if not isinstance(manifest, dict):
+    """Each value of nested mappings by its path; an empty mapping is a value."""
+    if not isinstance(manifest, dict) or not manifest:
         return {path: manifest}
     return {name: value for key in manifest for name, value in values(manifest[key], f"{path}.{key}").items()}
 
