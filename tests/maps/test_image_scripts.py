@@ -13,7 +13,16 @@ import pytest
 
 from imaging.model_package import METADATA, load_model_package
 from maps.describe_app import ROOT, app_names, describe_app
-from maps.image.slim import cut_symbols, keep_only, loaded_end, needed_libraries, remove
+from maps.image.slim import (
+    close_gaps,
+    cut_symbols,
+    keep_only,
+    link_twins,
+    loaded_end,
+    needed_libraries,
+    remove,
+    update_record,
+)
 from maps.imports import imported_modules
 from maps.lock_requirements import EXTRA, GPU_ONLY, LEFT_OUT, dependencies, normalised
 from maps.manifests import app_json, old_app_json, pkg_json
@@ -56,12 +65,84 @@ def test_the_cut_is_after_the_end_that_binutils_see():
     assert loaded_end(path) >= max(ends)
 
 
+def segments(path):
+    """Rows of binutils' table of segments: kind, address, size in memory, and the content."""
+    if shutil.which("readelf") is None:
+        pytest.skip("needs readelf")
+    said = subprocess.run(["readelf", "-lW", path], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in said.splitlines() if line.startswith("  ") and line.count("0x") >= 5]
+    content = path.read_bytes()
+    table = [(row[0], *(int(text, 16) for text in row[1:6])) for row in rows]
+    return [
+        (kind, address, in_memory, content[offset : offset + size])
+        for kind, offset, address, _, size, in_memory in table
+        if kind != "PHDR"  # holds the offsets, which move
+    ]
+
+
+def test_a_library_works_without_the_pages_between_its_segments(tmp_path):
+    """Those that patchelf leaves behind where it moves a table to the end of a file."""
+    path = Path(shutil.copy(next(SITE.glob("numpy/linalg/_umath_linalg.*.so")), tmp_path))
+    cut_symbols(path)
+    before, size = segments(path), path.stat().st_size
+    headers = 64 + 56 * (len(before) + 1)
+
+    saved = close_gaps(path)
+
+    assert saved > 0
+    assert path.stat().st_size == size - saved
+    after = segments(path)
+    assert [row[:3] for row in after] == [row[:3] for row in before]
+    assert all(new[3][headers:] == old[3][headers:] for new, old in zip(after, before, strict=True))
+    assert close_gaps(path) == 0
+
+
+def test_a_library_is_loaded_without_the_pages_between_its_segments(tmp_path):
+    code = "import sys, numpy; sys.modules.pop('numpy.linalg._umath_linalg'); import importlib.util as u; "
+    code += "s = u.spec_from_file_location('numpy.linalg._umath_linalg', sys.argv[1]); m = u.module_from_spec(s); "
+    code += "s.loader.exec_module(m); print(m.det(numpy.diag([2.0, 3.0, 7.0])))"
+    path = Path(shutil.copy(next(SITE.glob("numpy/linalg/_umath_linalg.*.so")), tmp_path))
+
+    close_gaps(path)
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(42)
+
+
+def test_a_second_copy_of_a_library_is_a_link_to_the_first(tmp_path):
+    for name, content in (("a.libs/one.so", b"same"), ("b.libs/one.so", b"same"), ("b.libs/two.so", b"other")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+
+    link_twins(tmp_path)
+
+    assert (tmp_path / "b.libs/one.so").readlink() == Path("../a.libs/one.so")
+    assert (tmp_path / "b.libs/one.so").read_bytes() == b"same"
+    assert not (tmp_path / "a.libs/one.so").is_symlink()
+    assert not (tmp_path / "b.libs/two.so").is_symlink()
+
+
+def test_the_list_of_a_packages_files_says_what_is_left(tmp_path):
+    """Hash of an empty file by ``printf '' | openssl dgst -sha256 -binary | basenc --base64url``."""
+    (tmp_path / "one.dist-info").mkdir()
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/a, b.py").write_text("")
+    record = tmp_path / "one.dist-info/RECORD"
+    record.write_text('"one/a, b.py",sha256=before,7\none/gone.py,sha256=x,3\none.dist-info/RECORD,,\n')
+
+    update_record(record)
+
+    digest = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
+    assert record.read_text() == f'"one/a, b.py",sha256={digest},0\none.dist-info/RECORD,,\n'
+
+
 @pytest.mark.parametrize("content", [b"", b"\x7fELF", b"no library" * 20, b"\x7fELF\x01\x01" + bytes(100)])
 def test_other_files_are_left_alone(tmp_path, content):
     path = tmp_path / "file"
     path.write_bytes(content)
 
-    assert cut_symbols(path) == 0
+    assert cut_symbols(path) == close_gaps(path) == 0
     assert path.read_bytes() == content
 
 

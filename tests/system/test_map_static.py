@@ -31,7 +31,7 @@ find / -xdev -type f -perm /6000 -path '/opt/*' -print
 find / -xdev \( -name '*.dcm' -o -name '*.nii' -o -name '*.nii.gz' -o -name '*.ima' -o -name '.git' -o -name '.env' \
   -o -name '*_history' -o -name 'id_rsa*' -o -name '*.pem' -o -name '*.key' -o -name 'pip.conf' -o -name '.netrc' \) \
   ! -path '*/pydicom/data/palettes/*' -print
-for name in pip pip3 gcc cc g++ make ld as apt apt-get curl wget git sudo; do command -v $name; done
+for name in perl pip pip3 gcc cc g++ make ld as apt apt-get curl wget git sudo; do command -v $name; done
 find /opt/holoscan /etc/holoscan /etc/monai ! -readable -print
 python3 -c 'import importlib.util as u; [print(n) for n in ("pip", "setuptools", "grpc", "pytest") if u.find_spec(n)]'
 """
@@ -46,6 +46,22 @@ print(json.dumps([type(found).__name__, sorted(name for name, _ in found.items()
 DISTRIBUTIONS = """
 import importlib.metadata
 print(*sorted({f"{one.name}=={one.version}" for one in importlib.metadata.distributions()}))
+"""
+
+
+MISSING_LIBRARIES = r"""
+find /usr/bin /usr/sbin /usr/lib -type f \( -perm /111 -o -name '*.so*' \) | while read -r file; do
+  case $(head -c 4 "$file" | tr -d '\0') in ?ELF) ldd "$file" 2>&1 | grep 'not found' && echo "$file" ;; esac
+done
+true
+"""
+UNTRUE_RECORDS = """
+import importlib.metadata
+for one in importlib.metadata.distributions():
+    for file in one.files or ():
+        path = file.locate()
+        if not path.exists() or file.size not in (None, path.stat().st_size):
+            print(path)
 """
 
 
@@ -203,6 +219,19 @@ def test_the_bill_of_materials_lists_what_is_inside(docker, app):
     assert sorted(f"{one['name']}=={one['version']}" for one in listed) == sorted(inside)
     assert sorted(f"{one['name']}={one['version']}" for one in packages) == sorted(debian)
     assert all(one["licenses"][0]["license"]["name"] for one in listed)
+
+
+def test_no_program_of_the_base_lacks_a_library(docker):
+    """Packages are taken out of the base that others of Debian's ask for."""
+    ended = say(docker, "skull_strip", "-c", MISSING_LIBRARIES, entrypoint="/bin/bash")
+
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)
+
+
+def test_the_packages_lists_of_files_are_true(docker, app):
+    ended = say(docker, app, "-c", UNTRUE_RECORDS, entrypoint="python3")
+
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)
 
 
 def test_documents_come_with_the_image(docker, app):
