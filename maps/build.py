@@ -156,12 +156,7 @@ def build_app(job: Job, app: AppDescription, runtime: str, tag: str) -> str:
     context = job.work / app.name
     facts = {"name": app.name, "version": app.version, "licence": LICENCE}
     (context / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
-    for name in ("finish.py", "slim.py"):
-        shutil.copyfile(IMAGE_FILES / name, context / name)
-    own = LOCKS / f"{app.name}.txt"
-    if own.exists():
-        shutil.copyfile(own, context / "lock.txt")
-        _add_wheels(job, context, [TOOL, own])
+    shutil.copyfile(IMAGE_FILES / "finish.py", context / "finish.py")
     image = job.engine.full_name(f"map-suite/{app.name}:{tag}")
     say(f"building {image}")
     arguments = {"RUNTIME": runtime, "BUILD": job.build, "SOURCE_DATE_EPOCH": str(job.epoch)}
@@ -233,8 +228,7 @@ def _stage(work: Path, name: str, kind: str, models: Path | None) -> AppDescript
 
 
 def _locks(kind: str) -> list[Path]:
-    own = [LOCKS / f"{name}.txt" for name in app_names()]
-    return [TOOL, LOCKS / f"{kind}.txt", *(path for path in own if path.exists())]
+    return [TOOL, LOCKS / f"{kind}.txt"]
 
 
 def _fetched(folder: Path, kind: str) -> Path:

@@ -20,8 +20,6 @@ from typing import Any
 from maps.describe_app import ROOT
 
 LOCKS = ROOT / "maps" / "locks"
-EXTRA = {"simpleitk": "cervical_tumor"}
-"""Packages that one application alone loads: they are in a lock, and a layer, of their own."""
 GPU_ONLY = ("cuda-bindings", "cuda-pathfinder")
 """torch asks for them where it is a CUDA build; Holoscan lists them always."""
 TRITON = "client of Triton servers; a stand-in satisfies the SDK's import (maps/image/stubs)"
@@ -41,6 +39,7 @@ LEFT_OUT = {
     "fsspec": COMPILER, "triton": COMPILER, "setuptools": COMPILER, "filelock": COMPILER, "cuda-toolkit": "no files",
     "wheel-axle-runtime": "makes links at the first start; the build makes them (maps/image/install.py)",
     "pip": "installs the others and is taken away",
+    "simpleitk": "reads masks for `monai-deploy evaluate`, which no image holds",
     "openvino-telemetry": "sends statistics; OpenVINO runs without it",
     "pyjpegls": "an encoder of JPEG-LS; results are not compressed, and imagecodecs decodes",
     "importlib-resources": "nibabel's own test data",
@@ -57,9 +56,7 @@ def main(arguments: list[str]) -> int:
     kind = arguments[0]
     resolved = resolve(["pip"] if kind == "tool" else dependencies())
     head = f"# Written by: python -m maps.lock_requirements {kind}\n"
-    for name in EXTRA if kind == "cpu" else ():
-        (LOCKS / f"{EXTRA[name]}.txt").write_text(head + lines(resolved, [name]))
-    out = {**LEFT_OUT, **EXTRA, **({} if kind == "gpu" else dict.fromkeys(GPU_ONLY))}
+    out = {**LEFT_OUT, **({} if kind == "gpu" else dict.fromkeys(GPU_ONLY))}
     wanted = [name for name in resolved if kind == "tool" or name not in out]
     (LOCKS / f"{kind}.txt").write_text(head + lines(resolved, wanted))
     return 0

@@ -38,12 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def locks(kind: str) -> list[Path]:
-    """Return the locks of a platform: pip, the runtime's, and those of single applications."""
-    return [
-        TOOL,
-        LOCKS / f"{kind}.txt",
-        *sorted(set(LOCKS.glob("*.txt")) - {LOCKS / f"{n}.txt" for n in ("cpu", "gpu", "tool")}),
-    ]
+    """Return the locks of a platform: that of pip and that of the runtime."""
+    return [TOOL, LOCKS / f"{kind}.txt"]
 
 
 def fill(folder: Path, wanted: Iterable[Path]) -> None:

@@ -1,6 +1,6 @@
 # One application on the runtime: its graph, its networks, its documents and manifests.
 # Made by `monai-deploy package`, which makes the context: tree/ (laid out as in the image), own/ (what the user
-# of the container may write), finish.py, slim.py, facts.json, and lock.txt with wheels/ for packages of its own.
+# of the container may write), finish.py, facts.json.
 ARG RUNTIME
 FROM ${RUNTIME} AS finish
 ARG BUILD

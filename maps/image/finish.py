@@ -13,7 +13,6 @@ import json
 import os
 import py_compile
 import re
-import subprocess
 import sys
 import uuid
 from pathlib import Path
@@ -23,14 +22,11 @@ BUILD = Path("/build")
 TREE = BUILD / "tree"
 DOCS = TREE / "opt/holoscan/docs"
 SITE = Path("/opt/venv/lib/python3.11/site-packages")
-EXTRA = TREE / "opt/venv/lib/python3.11/site-packages"
 PYCACHE = "/opt/pycache"
 
 
 def main() -> None:
     """Finish the tree."""
-    if (BUILD / "lock.txt").exists():
-        add_packages()
     facts = json.loads((BUILD / "facts.json").read_text())
     packages = sorted([*python_packages(), *debian_packages()], key=lambda item: (item["purl"], item["bom-ref"]))
     (DOCS / "sbom.cdx.json").write_text(json.dumps(bill(facts, packages), indent=1) + "\n")
@@ -40,20 +36,10 @@ def main() -> None:
     settle(BUILD / "own")
 
 
-def add_packages() -> None:
-    """Install the packages that this application alone needs, as the runtime's were."""
-    pip = next((BUILD / "wheels").glob("pip-*.whl"))
-    options = ["--no-index", "--require-hashes", "--no-deps", "--no-compile", "--no-cache-dir", "--quiet"]
-    options += ["--only-binary", ":all:", "--disable-pip-version-check", "--root-user-action", "ignore"]
-    options += ["--find-links", f"{BUILD}/wheels", "--target", str(EXTRA), "-r", f"{BUILD}/lock.txt"]
-    subprocess.run([sys.executable, f"{pip}/pip", "install", *options], check=True)
-    subprocess.run([sys.executable, f"{BUILD}/slim.py", str(EXTRA)], check=True)
-
-
 def python_packages() -> list[dict[str, Any]]:
     """Return a component for each installed distribution."""
     found = []
-    for one in importlib.metadata.distributions(path=[str(SITE), str(EXTRA)]):
+    for one in importlib.metadata.distributions(path=[str(SITE)]):
         name, version = one.metadata["Name"], one.version
         purl = f"pkg:pypi/{name.lower().replace('_', '-')}@{version}"
         found.append(component(name, version, purl, python_licence(one.metadata)))
@@ -129,15 +115,14 @@ def licence_list(facts: dict[str, str], packages: list[dict[str, Any]]) -> str:
 
 
 def compile_tree() -> None:
-    """Compile the application and the packages of its own to where the container's Python looks."""
+    """Compile the application to where the container's Python looks."""
     sys.pycache_prefix = PYCACHE
-    for root in ("opt/holoscan/app", "opt/venv"):
-        for path in sorted((TREE / root).rglob("*.py")):
-            inside = "/" + str(path.relative_to(TREE))
-            target = TREE / importlib.util.cache_from_source(inside).lstrip("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-            py_compile.compile(str(path), str(target), inside, doraise=True, invalidation_mode=mode)
+    for path in sorted((TREE / "opt/holoscan/app").rglob("*.py")):
+        inside = "/" + str(path.relative_to(TREE))
+        target = TREE / importlib.util.cache_from_source(inside).lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        py_compile.compile(str(path), str(target), inside, doraise=True, invalidation_mode=mode)
 
 
 def settle(folder: Path) -> None:

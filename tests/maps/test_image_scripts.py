@@ -24,7 +24,7 @@ from maps.image.slim import (
     update_record,
 )
 from maps.imports import imported_modules
-from maps.lock_requirements import EXTRA, GPU_ONLY, LEFT_OUT, dependencies, normalised
+from maps.lock_requirements import GPU_ONLY, LEFT_OUT, dependencies, normalised
 from maps.manifests import app_json, old_app_json, pkg_json
 from maps.stage_models import MODELS, PACKAGES, stage_models
 from maps.wheelhouse import LOCKS, locked
@@ -218,7 +218,7 @@ def test_every_dependency_is_locked_or_left_out_for_a_reason():
     names = {normalised(one.split("=")[0].split(">")[0].split("[")[0].strip()) for one in dependencies()}
     for kind in ("cpu", "gpu"):
         listed = {normalised(one.split("==")[0]) for one in locked(LOCKS / f"{kind}.txt")}
-        assert names - listed - LEFT_OUT.keys() - EXTRA.keys() == set(), "python -m maps.lock_requirements"
+        assert names - listed - LEFT_OUT.keys() == set(), "python -m maps.lock_requirements"
         assert listed.isdisjoint(LEFT_OUT)
     assert set(GPU_ONLY) <= {one.split("==")[0] for one in locked(LOCKS / "gpu.txt")}
 

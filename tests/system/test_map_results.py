@@ -11,6 +11,7 @@ import pytest
 from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
+from imaging.write_pelvic_sample import write_pelvic_study
 from maps.describe_app import describe_app
 from tests.emulation.stored_study import as_gateway
 from tests.system.command import copy_of
@@ -125,3 +126,24 @@ def test_what_a_host_exports_is_dicom_of_the_same_patient(run, small):
     assert all(len(one.SOPInstanceUID) <= 64 and one.file_meta.TransferSyntaxUID for one in exported)
     others = [path for path in output.rglob("*") if path.is_file() and path.suffix != ".dcm"]
     assert [path for path in others if path.read_bytes()[128:132] == b"DICM"] == []
+
+
+def test_sequences_of_another_frame_are_registered_in_the_image_too(docker, tmp_path):
+    """As the command does it; nothing that only a developer's environment has is needed."""
+    study, output = write_pelvic_study(tmp_path / "study"), tmp_path / "output"
+    for path in study.rglob("*.dcm"):
+        header = pydicom.dcmread(path)
+        if header.ScanningSequence == "EP":
+            header.FrameOfReferenceUID = "1.2.826.0.1.3680043.8.498.1"
+            header.save_as(path)
+    output.mkdir()
+    output.chmod(0o777)
+    mounts = ["-v", f"{study}:/data/in:ro", "-v", f"{output}:/data/out"]
+
+    command = ["run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", *mounts]  # noqa: S108
+    ended = docker(*command, docker.load("cervical_tumor"), *BY_OPTIONS, "--register")
+
+    assert ended.returncode == 0, ended.stderr
+    record = json.loads((output / "metadata.json").read_text())
+    assert record["sequences"]["adc"]["registration"]["rotation_deg"] < 1
+    assert np.linalg.norm(record["sequences"]["adc"]["registration"]["shift_of_centre_mm"]) < 1
