@@ -44,12 +44,13 @@ OTHER_FORMATS = (
 )  # fmt: skip
 """Networks come as TorchScript and in OpenVINO's own format."""
 UNUSED = (
-    *(f"scipy/{name}" for name in ("stats", "interpolate", "integrate", "signal", "fftpack", "odr", "io", "cluster")),
-    "scipy/special/cython_special.*.so", "scipy/optimize/_highspy/*.so", "scipy/optimize/cython_optimize",
+    *(f"scipy/{name}" for name in
+      ("stats", "optimize", "interpolate", "integrate", "signal", "fft", "fftpack", "odr", "io", "cluster")),
+    "scipy/special/cython_special.*.so",
     "numpy/distutils", "numpy/f2py/src", "reportlab/graphics/charts", "reportlab/graphics/barcode",
     "reportlab/fonts/*.pfb", "reportlab/fonts/*.sfd",
 )  # fmt: skip
-"""Statistics, signals, charts, bar codes; and a solver that scipy.optimize imports (stand-in: maps/image/stubs)."""
+"""Statistics, solvers, signals, charts, bar codes."""
 COMPILERS = (
     "torch/_inductor", "torch/_dynamo", "torch/_numpy", "torch/_vendor/quack", "torch/_functorch/_activation_*",
     "torch/_functorch/_aot_autograd/[!_u]*", "torch/_functorch/partitioners.py", "torch/sparse/_triton_ops*",
