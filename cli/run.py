@@ -18,6 +18,7 @@ from cli.conclude import ENDING, Conclusion
 from cli.defer_imports import defer_imports
 from cli.environment import adopt_old_names, prepare_process
 from cli.hush import LOG
+from cli.outlive import outlive
 from cli.progress import Progress
 from imaging.model_package import METADATA
 from imaging.outcome import NothingEligibleError, Reason, UsageError
@@ -37,9 +38,12 @@ def run(folder: Path, argv: Sequence[str] | None = None) -> int:
     add_host_rules(parser)
     known, rest = parser.parse_known_args(arguments)
     typed = resolve_paths(known, default_models(folder))
+    rules = resolve_host_rules(known)
+    if rules.empty_on_failure:
+        outlive(folder.name, typed.absolute().output)
     prepare_process(typed.level)
     defer_imports()
-    conclusion = Conclusion(folder.name, typed, started, resolve_host_rules(known))
+    conclusion = Conclusion(folder.name, typed, started, rules)
     try:
         return _run(folder, parser, rest, conclusion)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the last resort: every other error is internal

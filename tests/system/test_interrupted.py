@@ -1,5 +1,6 @@
 """Runs that are ended by the host or by a full disk: no result is left behind, or all are."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -92,6 +93,54 @@ def test_a_signal_takes_no_earlier_results_away(small, small_run, models, tmp_pa
 
     assert ended.code == 143
     assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
+
+
+def child_of(process) -> int:
+    """The process that does the work where a small one watches over it."""
+    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["empty folder", "earlier results"])
+def test_a_killed_run_leaves_an_empty_folder_where_hosts_go_by_it(sample, sample_run, models, tmp_path, earlier):
+    """As the kernel kills the largest process when memory is short, in the middle of writing."""
+    output = copy_of(sample_run.output, tmp_path / "out") if earlier else tmp_path / "out"
+    process = start("exec", "skull_strip", "-i", sample, "-o", output, "-m", models, "--empty-on-failure")
+    while not writes_series(output) and process.poll() is None:
+        time.sleep(0.005)
+
+    os.kill(child_of(process), signal.SIGKILL)
+
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 137
+    assert "Killed by signal 9" in stderr
+    assert left_in(output) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_watched_run_gets_the_signals_of_its_host(small, models, tmp_path, number):
+    process = start("exec", "skull_strip", "-i", small, "-o", tmp_path / "out", "-m", models, "--empty-on-failure")
+    while not has_begun(tmp_path / "out") and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(number)
+
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "Ended by a signal" in stderr
+    assert left_in(tmp_path / "out") == []
+
+
+def test_a_watched_run_that_is_stopped_for_a_while_ends_well(small, small_run, models, tmp_path):
+    process = start("exec", "skull_strip", "-i", small, "-o", tmp_path / "out", "-m", models, "--empty-on-failure")
+    while not has_begun(tmp_path / "out") and process.poll() is None:
+        time.sleep(0.005)
+    child = child_of(process)
+    os.kill(child, signal.SIGSTOP)
+    time.sleep(0.2)
+    os.kill(child, signal.SIGCONT)
+
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert Ended(0, stdout, stderr, tmp_path / "out").files == small_run.files
 
 
 def test_a_run_after_one_that_was_killed_takes_its_place(small, small_run, models, tmp_path):
