@@ -100,7 +100,8 @@ def mean_blocks(array: npt.NDArray[np.float32], factors: Sequence[int]) -> npt.N
             total = lines[::factor].astype(np.float32)
             for at in range(1, factor):
                 total += lines[at::factor]
-            whole = np.moveaxis(total / np.float32(factor), 0, axis)
+            total /= np.float32(factor)
+            whole = np.moveaxis(total, 0, axis)
     return np.asarray(whole, np.float32)
 
 

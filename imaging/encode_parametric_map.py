@@ -47,13 +47,13 @@ def encode_parametric_map(nodules: Sequence[Nodule], source: SourceImage, proven
     if not planes:
         return None
     common = _common(source, provenance, digest_of(hot))
-    heat = np.stack([heat_on(shown_on(hot, plane.slice), plane.slice, source.volume.shape) for plane in planes])
+    unfilled = np.broadcast_to(np.float32(0), (len(planes), *source.volume.shape[1:]))  # highdicom copies its pixels
     stand_ins = {f"1.{number}": plane for number, plane in enumerate(planes, start=1)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # highdicom quotes unusual values
         made: Dataset = ParametricMap(
             [_stand_in(uid, plane, source, common.FrameOfReferenceUID) for uid, plane in stand_ins.items()],
-            heat, common.SeriesInstanceUID, common.SeriesNumber, common.SOPInstanceUID, 1,
+            unfilled, common.SeriesInstanceUID, common.SeriesNumber, common.SOPInstanceUID, 1,
             common.Manufacturer, common.ManufacturerModelName, common.SoftwareVersions, common.DeviceSerialNumber,
             contains_recognizable_visual_features=False,
             real_world_value_mappings=[
@@ -70,7 +70,11 @@ def encode_parametric_map(nodules: Sequence[Nodule], source: SourceImage, proven
     made.DimensionIndexSequence[0].DimensionOrganizationUID = made.pop("DimensionOrganizationUID").value
     made.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [BOTH_LUNGS]  # dcmqi wants it
     _order_frames(made, stand_ins, source)
-    made.FloatPixelData = heat.astype("<f4").tobytes()
+    del made.FloatPixelData  # before memory is taken for the next
+    made.FloatPixelData = b"".join(
+        heat_on(shown_on(hot, plane.slice), plane.slice, source.volume.shape).astype("<f4").tobytes()
+        for plane in planes
+    )
     return made
 
 

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import highdicom
 import numpy as np
 import pytest
@@ -6,7 +8,8 @@ from pydicom import dcmread
 from imaging.encode_parametric_map import encode_parametric_map
 from imaging.write_common import save_dicom
 from tests.imaging.test_encode_heat_map import found, read_ct
-from tests.series_samples import OTHER_WEIGHTS, PROVENANCE
+from tests.nodule_samples import write_ct
+from tests.series_samples import OTHER_WEIGHTS, PROVENANCE, source_of
 
 
 @pytest.fixture(scope="module", params=["axial", "oblique"])
@@ -98,3 +101,18 @@ def test_equal_input_gives_equal_uids_and_other_weights_or_nodules_others(source
 def test_without_heat_there_is_no_object(source):
     assert encode_parametric_map([found(source, 1, heat=False)], source, PROVENANCE) is None
     assert encode_parametric_map([], source, PROVENANCE) is None
+
+
+def test_it_takes_memory_for_little_more_than_two_copies_of_its_pixels(tmp_path):
+    """A CT of 600 slices has 180 MB of them: what is joined, and its parts."""
+    source = source_of(write_ct(tmp_path, pixels=np.full((7, 1024, 1024), -800, np.int16)))
+    nodules = [found(source, 1), found(source, 2)]
+    tracemalloc.start()
+    try:
+        made = encode_parametric_map(nodules, source, PROVENANCE)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(made.FloatPixelData) == 3 * 1024 * 1024 * 4
+    assert peak < 2.5 * len(made.FloatPixelData)
