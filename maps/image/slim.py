@@ -1,8 +1,9 @@
 """Runs while an image is built: take out of site-packages what no application loads, and make the rest repeatable.
 
-What goes: files that nothing here loads (the lists below), symbol tables of libraries, which the loader never reads, a
-second copy of a library, blanks in tables. The lists of files that packages bring (RECORD) say what is left. That it is
-enough is proved by running the applications in the finished image with every backend and option.
+What goes: files that nothing here loads (the lists below), libraries of CUDA that no other one names, symbol tables of
+libraries, which the loader never reads, a second copy of a library, blanks in tables. The lists of files that packages
+bring (RECORD) say what is left. That it is enough is proved by running the applications in the finished image with
+every backend and option.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import base64
 import csv
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import struct
@@ -69,6 +71,14 @@ TORCH_TESTS = ("__init__", "common_dtype", "logging_tensor")
 """Modules of torch's test suite that torch itself imports."""
 CODECS = ("_shared", "_shared_cython", "_imcd", "_jpeg8", "_jpegls", "_jpeg2k")
 """Modules of imagecodecs that decode still DICOM images (imaging/decode_stream.py)."""
+UNNAMED = (
+    "nvidia/cu13/lib/libcusolverMg.so*", "nvidia/cu13/lib/libnvrtc.alt.so*",
+    "nvidia/cu13/lib/libnvrtc-builtins.alt.so*", "nvidia/nvshmem/lib/libnvshmem_device.bc",
+)  # fmt: skip
+"""Of CUDA: solvers on several GPUs, a second build of the compiler of kernels, code for kernels of clusters.
+
+NCCL, NVSHMEM's host library, cuFile and cuSPARSELt stay, although one GPU needs none: torch's libraries link to them.
+"""
 LIBRARIES = {"PIL": "pillow.libs"}
 PICTURES = ("_imaging", "_imagingft", "_imagingmath", "_imagingmorph")
 """Modules of Pillow; the others are formats and windows that are never asked for."""
@@ -82,6 +92,7 @@ def main(site: Path) -> None:
     keep_only(site / "PIL", "_*.so", PICTURES)
     for package in ("imagecodecs", "PIL"):
         needed_libraries(site / package)
+    remove_unnamed(site, UNNAMED)
     files = [path for path in site.rglob("*") if path.is_file() and not path.is_symlink()]
     saved = sum(cut_symbols(path) + close_gaps(path) for path in files)
     sys.stdout.write(f"symbols cut: {saved / 1e6:.0f} MB\n")
@@ -149,6 +160,24 @@ def update_record(record: Path) -> None:
                 coded = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
                 digest, size = f"sha256={coded}", str(len(content))
             writer.writerow((name, digest, size))
+
+
+def remove_unnamed(site: Path, patterns: tuple[str, ...]) -> None:
+    """Remove what the patterns match, unless a library that stays names it: without its name none can load it."""
+    found = [path for pattern in patterns for path in site.glob(pattern)]
+    staying = [path for path in site.rglob("*.so*") if path.is_file() and path not in found] if found else []
+    for path in found:
+        name = path.name.partition(".so")[0].encode()  # a library may be asked for by any version
+        if not any(holds(library, name) for library in staying):
+            path.unlink()
+
+
+def holds(path: Path, text: bytes) -> bool:
+    """Return whether a file has a text in it; libraries of CUDA are too large to be read at once."""
+    if not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(text) >= 0
 
 
 def cut_symbols(path: Path) -> int:

@@ -21,6 +21,7 @@ from maps.image.slim import (
     loaded_end,
     needed_libraries,
     remove,
+    remove_unnamed,
     update_record,
 )
 from maps.imports import imported_modules
@@ -184,6 +185,27 @@ def test_libraries_beside_a_package_stay_when_something_links_to_them(tmp_path):
 
     assert [path.name for path in package.iterdir()] == ["_used.so"]
     assert sorted(path.name for path in beside.iterdir()) == ["libfirst-1.so", "libsecond-2.so"]
+
+
+def test_a_library_goes_when_none_that_stays_names_it(tmp_path):
+    """One that is linked to, one that is opened by a name without version, two that name each other alone."""
+    for name, content in {
+        "torch/lib/libtorch.so": b"\0liblinked.so.13\0libopened.so\0",
+        "torch/lib/empty.so": b"",
+        "nvidia/lib/liblinked.so.13": b"",
+        "nvidia/lib/libopened.so.12": b"libopened.so.12",
+        "nvidia/lib/libalone.so.1": b"libother.alt",
+        "nvidia/lib/libother.alt.so.1.0": b"libalone",
+        "nvidia/lib/device.bc": b"",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+
+    remove_unnamed(tmp_path, ("nvidia/lib/*.so*", "nvidia/lib/*.bc", "nothing/*"))
+
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        "empty.so", "liblinked.so.13", "libopened.so.12", "libtorch.so",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", app_names())

@@ -2,6 +2,7 @@
 
     MAP_IMAGE_CACHE   folder with base.tar and wheels/, filled if need be (default: build/ of the checkout)
     MAP_TEST_TAG      tag of the images (default: test)
+    MAP_TEST_GIVEN    1: images of that tag are in the machine's daemon, such as those for GPUs; nothing is built
 
 Needs root, runc, mmdebstrap and Debian's docker, some tests buildah and skopeo; what is missing skips tests.
 """
@@ -28,6 +29,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("MAP_IMAGE_CACHE", ROOT / "build"))
 TAG = os.environ.get("MAP_TEST_TAG", "test")
+GIVEN = os.environ.get("MAP_TEST_GIVEN") == "1"
 APPS = ("cervical_tumor", "lung_nodule", "skull_strip", "spine")
 PROGRAMS = ("runc", "docker", "dockerd")
 SECONDS_TO_BUILD = 1200
@@ -95,7 +97,9 @@ def build_maps(
 
 @cache
 def built_images(socket: str) -> tuple[str, ...]:
-    """Build the four images, offline, in a daemon; return their names."""
+    """Build the four images, offline, in a daemon, unless they are given; return their names."""
+    if GIVEN:
+        return tuple(image_of(app) for app in APPS)
     with locked("images"):
         arguments = ("--engine", "docker", "--offline", "--wheelhouse", wheelhouse(), "--base", base_tar())
         done = build_maps(*APPS, *arguments, "--tag", TAG, docker_host=socket)
@@ -152,10 +156,13 @@ def buildah_layers(image: str) -> list[str]:
 
 @contextlib.contextmanager
 def docker_daemon() -> Iterator[Docker]:
-    """A daemon with a runtime called nvidia: the machine's if it has one, else one of its own, stopped afterwards."""
+    """A daemon with a runtime called nvidia: the machine's if it has one, else one of its own, stopped afterwards.
+
+    Where images are given it is the machine's: without that runtime, tests of the plug-in fail.
+    """
     require_programs()
     common = Docker("/var/run/docker.sock")
-    if common("info", "--format", "{{.Runtimes}}", timeout=30).stdout.count("nvidia"):
+    if GIVEN or common("info", "--format", "{{.Runtimes}}", timeout=30).stdout.count("nvidia"):
         yield common
         return
     with empty_daemon() as own:

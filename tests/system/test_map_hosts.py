@@ -147,6 +147,16 @@ def test_a_terminated_container_leaves_no_result(docker, small, tmp_path):
     assert [path for path in output.rglob("*") if path.suffix == ".dcm"] == []
 
 
+def test_a_container_that_is_killed_for_its_memory_leaves_an_empty_folder(docker, small, tmp_path):
+    """The kernel kills the run in the middle of the graph; the small process that watches over it clears the stage."""
+    host = {"Memory": 160 << 20, "MemorySwap": 160 << 20}
+
+    ended = run_as_plug_in(docker.socket, docker.load("skull_strip"), small, tmp_path / "task", host=host)
+
+    assert (ended.code, ended.files) == (137, [])
+    assert "Killed by signal 9" in ended.said
+
+
 def test_argo_reads_the_exit_code_and_the_verdict(docker, small, unsuitable, tmp_path):
     """B10: a command in place of the entry point, a writable input, the code of the shell."""
     image = docker.load("skull_strip")
