@@ -151,7 +151,7 @@ def test_a_container_that_is_killed_for_its_memory_leaves_an_empty_folder(docker
     """The kernel kills the run in the middle of the graph; the small process that watches over it clears the stage."""
     host = {"Memory": 160 << 20, "MemorySwap": 160 << 20}
 
-    ended = run_as_plug_in(docker.socket, docker.load("skull_strip"), small, tmp_path / "task", host=host)
+    ended = plug_in.run(docker.load("skull_strip"), small, tmp_path / "task", host=host)
 
     assert (ended.code, ended.files) == (137, [])
     assert "Killed by signal 9" in ended.said
