@@ -266,15 +266,33 @@ def test_two_frames_of_reference_are_refused_and_registered_when_that_is_asked_f
     assert any("frame of reference" in flag for flag in registered.record["flags"])
 
 
-@pytest.mark.parametrize("kind", ["t2w", "adc"])
-def test_a_missing_slice_is_refused(study, models, tmp_path, kind):
+@pytest.mark.parametrize(("kind", "number", "usual_mm", "gap_mm"), [
+    ("t2w", 3, "3.00", "6.00"), ("dwi", 5, "4.20", "8.40"), ("adc", 6, "4.20", "8.40"),
+])  # fmt: skip
+def test_a_missing_slice_is_refused_with_its_place_and_nothing_else_is_left(
+    study, models, tmp_path, kind, number, usual_mm, gap_mm
+):
     short = copy_of(study, tmp_path / "study")
     (short / kind / "0009.dcm").unlink()
 
-    found = run_of(short, tmp_path, models)
+    found = run_of(short, tmp_path, models, "--votes", "--nifti")
 
     assert (found.code, found.record["reason"]) == (4, "missing_slice")
-    assert found.files == set(VERDICT)
+    assert f"evenly spaced ({usual_mm} mm in series {number} " in found.stderr
+    assert f"{gap_mm} mm between slices 8 and 9" in found.stderr
+    assert {path.name for path in found.output.iterdir()} == set(VERDICT)  # no folder either
+
+
+@pytest.mark.parametrize(("kind", "file"), [("dwi", "0009.dcm"), ("b0", "0027.dcm")])
+def test_a_b_value_with_a_missing_slice_is_not_fitted_to(models, tmp_path, kind, file):
+    study = write_study(tmp_path / "study", series=("t2w", "dwi", "b0"))
+    (study / kind / file).unlink()
+
+    found = run_of(study, tmp_path, models, "--derived-adc")
+
+    assert (found.code, found.record["reason"]) == (3, "no_match")
+    assert "two b-values on one grid" in found.stderr
+    assert {path.name for path in found.output.iterdir()} == set(VERDICT)
 
 
 def test_an_adc_that_is_not_there_is_fitted_and_written_when_that_is_asked_for(models, ended, tmp_path):
