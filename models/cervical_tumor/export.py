@@ -20,9 +20,10 @@ import numpy as np
 import openvino
 import torch
 
+from imaging.model_package import sha256_of
+from models.average_exactly import average_exactly
 from models.cervical_tumor.prepare import SEQUENCES, wanted_input
 from models.cervical_tumor.train import RECIPE, build_network
-from models.spine.export import average_exactly, sha256
 
 FOLDER = Path(__file__).parent
 EXAMPLE_SHAPE = (64, 96, 96)
@@ -72,7 +73,7 @@ def compare(folder: Path) -> None:
 def describe(folder: Path, recipe: dict[str, Any], at: dict[str, Any], version: str, trained_on: str) -> dict[str, Any]:
     """Return the metadata: hashes, the contract of input and output, and where the weights come from."""
     wanted = wanted_input(recipe["grid"]["spacing_mm"])
-    digest = sha256(folder / "model.ts")
+    digest = sha256_of(folder / "model.ts")
     return {
         "name": "cervical_tumor",
         "version": version,
@@ -80,7 +81,7 @@ def describe(folder: Path, recipe: dict[str, Any], at: dict[str, Any], version: 
         "openvino": {
             "file": "model.xml",
             "made_from_sha256": digest,
-            "sha256": {name: sha256(folder / name) for name in ("model.xml", "model.bin")},
+            "sha256": {name: sha256_of(folder / name) for name in ("model.xml", "model.bin")},
         },
         "input": {
             "spacing_mm": list(wanted.spacing_mm),

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import json
 import math
 import shutil
@@ -24,6 +23,7 @@ import openvino
 import torch
 from openvino import opset13 as ops
 
+from imaging.model_package import sha256_of
 from models.skull_strip.train import RECIPE, build_network
 
 FOLDER = Path(__file__).parent
@@ -121,7 +121,7 @@ def describe(folder: Path, recipe: dict[str, Any], at: dict[str, Any], version: 
     return {
         "name": "skull_strip",
         "version": version,
-        "weights": {"file": "model.ts", "sha256": sha256(folder / "model.ts")},
+        "weights": {"file": "model.ts", "sha256": sha256_of(folder / "model.ts")},
         "openvino": describe_copy(folder),
         "input": {"spacing_mm": recipe["grid"]["spacing_mm"], "multiple": 16, "maximum": 144, "margin_mm": 10.0},
         "threshold": 0.5,
@@ -140,14 +140,9 @@ def describe_copy(folder: Path) -> dict[str, Any]:
     """Return the metadata of the OpenVINO copy: its hashes, and of which weights it was made."""
     return {
         "file": "model.xml",
-        "made_from_sha256": sha256(folder / "model.ts"),
-        "sha256": {name: sha256(folder / name) for name in ("model.xml", "model.bin")},
+        "made_from_sha256": sha256_of(folder / "model.ts"),
+        "sha256": {name: sha256_of(folder / name) for name in ("model.xml", "model.bin")},
     }
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def plot_curve(log: Path, path: Path) -> None:

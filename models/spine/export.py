@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import json
 import tomllib
 from pathlib import Path
@@ -19,8 +18,9 @@ from typing import Any
 import numpy as np
 import openvino
 import torch
-from openvino import opset13 as ops
 
+from imaging.model_package import sha256_of
+from models.average_exactly import average_exactly
 from models.spine.train import RECIPE, build_network
 
 FOLDER = Path(__file__).parent
@@ -66,48 +66,15 @@ def export_fold(state: dict[str, Any], recipe: dict[str, Any], folder: Path, ste
     average_exactly(copy)
     openvino.save_model(copy, folder / f"{stem}.xml", compress_to_fp16=False)
     compare(folder, stem)
-    digest = sha256(script)
+    digest = sha256_of(script)
     return {
         "weights": {"file": script.name, "sha256": digest},
         "openvino": {
             "file": f"{stem}.xml",
             "made_from_sha256": digest,
-            "sha256": {name: sha256(folder / name) for name in (f"{stem}.xml", f"{stem}.bin")},
+            "sha256": {name: sha256_of(folder / name) for name in (f"{stem}.xml", f"{stem}.bin")},
         },
     }
-
-
-def average_exactly(model: openvino.Model) -> None:
-    """Replace instance normalisation by operations that lose no digits.
-
-    OpenVINO averages a million float32 values in one go there, which moves logits by hundredths. Averaged along one
-    axis after the other, with a reshape between that keeps them apart, they agree with those of torch.
-    """
-    for operation in model.get_ops():
-        if operation.get_type_name() != "MVN":
-            continue
-        image, epsilon = operation.input_value(0), np.float32(operation.get_attributes()["eps"])
-        centred = ops.subtract(image, _mean_of(image, image))
-        variance = _mean_of(ops.multiply(centred, centred).output(0), image)
-        result = ops.divide(centred, ops.sqrt(ops.add(variance, ops.constant(epsilon))))
-        for reader in operation.output(0).get_target_inputs():
-            reader.replace_source_output(result.output(0))
-    model.validate_nodes_and_infer_types()
-
-
-def _mean_of(values: openvino.Output, image: openvino.Output) -> openvino.Node:
-    """Return the mean of each channel, (1, channels, 1, 1, 1)."""
-    shape = ops.shape_of(image)
-    channels = ops.gather(shape, _integers(1), ops.constant(np.int64(0)))
-    for axis in (4, 3, 2):
-        size = ops.gather(shape, _integers(axis), ops.constant(np.int64(0)))
-        rows = ops.reshape(values, ops.concat([channels, _integers(-1), size], 0), special_zero=False)
-        values = ops.reduce_mean(rows, _integers(2), keep_dims=True)
-    return ops.reshape(values, ops.concat([_integers(1), channels, _integers(1, 1, 1)], 0), special_zero=False)
-
-
-def _integers(*numbers: int) -> openvino.Node:
-    return ops.constant(np.array(numbers, np.int64))
 
 
 def compare(folder: Path, stem: str) -> None:
@@ -145,11 +112,6 @@ def describe(
         "network": recipe["network"],
         "trained": trained,
     }
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def join_logs(work: Path, folds: int, path: Path) -> None:
