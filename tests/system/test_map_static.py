@@ -24,7 +24,7 @@ VARIABLES = {
 }
 """As the packager of the SDK sets them."""
 LARGEST_MB, ALL_MB = 900, 1000
-CUDA_MB = 3350
+CUDA_MB = 3100
 """What the CUDA build of torch and NVIDIA's libraries add at most, once for all images."""
 UNWANTED = r"""
 find / -xdev \( -path /proc -o -path /sys -o -path /dev \) -prune -o -type f -perm -0002 -print
