@@ -49,6 +49,16 @@ def frames_of(masks: Sequence[Mask], source: SourceImage) -> list[tuple[int, int
     return _one_more(frames, source) or _one_less(frames, masks, source) or frames
 
 
+def viewer_notes(rows: int, columns: int, frames: int) -> list[str]:
+    """Return what a user of a BINARY segmentation of that size should know of viewers (docs/viewers.md)."""
+    instead = "use the outlines, an image series, there"
+    if rows * columns % 8:
+        return [f"The viewer OHIF (3.13) shows a wrong mask of a segmentation of {rows} x {columns}: {instead}"]
+    if frames * (rows * columns // 8) % 2:
+        return [f"The viewer OHIF (3.13) does not load a segmentation of {frames} x {rows} x {columns}: {instead}"]
+    return []
+
+
 def _one_more(frames: list[tuple[int, int]], source: SourceImage) -> list[tuple[int, int]]:
     """Return the frames and one beside those of a segment that has none there; nothing when all are taken."""
     taken = set(frames)

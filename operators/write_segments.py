@@ -9,6 +9,7 @@ from monai.deploy.core import OperatorSpec
 
 from imaging.check_seg import check_seg
 from imaging.encode_seg import encode_seg
+from imaging.mask_frames import viewer_notes
 from imaging.provenance import Provenance
 from imaging.publish import staged
 from imaging.write_common import save_dicom
@@ -42,4 +43,5 @@ class WriteSegments(Step):
         seg = encode_seg(segments, source, self.provenance, self.title)
         save_dicom(seg, self.path)
         check_seg(self.path, [segment.mask for segment in segments], source)
+        self.record.notes += viewer_notes(seg.Rows, seg.Columns, seg.NumberOfFrames)
         op_output.emit(seg, "seg")

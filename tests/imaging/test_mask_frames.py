@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from imaging.mask_frames import frames_of, on_slice, planes_of
+from imaging.mask_frames import frames_of, on_slice, planes_of, viewer_notes
 from imaging.region import Region, region_of
 from tests.series_samples import SHAPE, asymmetric_mask, source_of, write_series
 
@@ -99,3 +99,14 @@ def test_no_occupied_frame_is_left_out(odd_source):
 
     assert len(frames_of([whole], odd_source)) == 5
     assert len(frames_of([empty], odd_source)) == 4
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "frames", "said"),
+    [(181, 217, 4, "wrong mask"), (90, 108, 5, "does not load"), (90, 108, 6, None), (256, 256, 5, None)],
+)
+def test_what_a_viewer_cannot_show_is_said(rows, columns, frames, said):
+    """The sizes of docs/viewers.md and of decision 25."""
+    notes = viewer_notes(rows, columns, frames)
+
+    assert [said in note for note in notes] == ([True] if said else [])

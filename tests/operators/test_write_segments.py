@@ -10,8 +10,10 @@ from pydicom.sr.codedict import codes
 
 from cli.environment import preload_cuda_runtime
 from imaging.encode_seg import Segment, SegmentLabel
+from imaging.mask_frames import viewer_notes
+from imaging.run_record import RunRecord
 from tests.nodule_samples import ball, write_ct
-from tests.series_samples import PROVENANCE, source_of
+from tests.series_samples import PROVENANCE, source_of, write_series
 
 LABEL = SegmentLabel(
     label="Ball", category=codes.SCT.MorphologicallyAbnormalStructure, property_type=codes.SCT.Nodule,
@@ -45,8 +47,8 @@ class Ports(dict):
 def ran(operator, segments, source, folder):
     """The ports after the operator ran."""
     step = operator.__new__(operator)
-    step.path, step.title, step.provenance = folder / "seg.dcm", "Balls", PROVENANCE
-    ports = Ports(segments=segments, source=source)
+    step.path, step.title, step.provenance, step.record = folder / "seg.dcm", "Balls", PROVENANCE, RunRecord()
+    ports = Ports(segments=segments, source=source, notes=step.record.notes)
     step.step(ports, ports)
     return ports
 
@@ -67,3 +69,15 @@ def test_what_is_passed_on_is_what_was_written(operator, source, tmp_path):
     assert written.SOPInstanceUID == ports["seg"].SOPInstanceUID
     voxels = np.unpackbits(np.frombuffer(written.PixelData, np.uint8)).sum()
     assert voxels == np.count_nonzero(ball(1))
+    assert ports["notes"] == viewer_notes(written.Rows, written.Columns, written.NumberOfFrames)
+
+
+def test_the_record_says_that_a_viewer_shows_another_mask(operator, tmp_path):
+    source = source_of(write_series(tmp_path / "series", shape=(5, 11, 9)))
+    mask = np.zeros((5, 11, 9), bool)
+    mask[2, 3:5, 4] = True
+    (tmp_path / "out").mkdir()
+
+    ports = ran(operator, (Segment(LABEL, mask),), source, tmp_path / "out")
+
+    assert ["OHIF" in note for note in ports["notes"]] == [True]
