@@ -7,7 +7,7 @@ content when that is asked for, and refused otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from scipy.ndimage import affine_transform
 from imaging.adc_values import adc_values
 from imaging.fit_adc import FittedAdc, fit_stacks
 from imaging.geometry import GeometryPolicy
+from imaging.image_attributes import shown_inverted
 from imaging.outcome import Reason, RefusedError
 from imaging.pair_series import same_place
 from imaging.pelvic_sequences import MIN_PELVIC_OVERLAP, PelvicSequences
@@ -29,6 +30,14 @@ WHOLE = 0.5
 """A sequence that covers less of the T2w field of view is said to."""
 EDGE = 0.5 + 1e-6
 """Voxels: as far as this from its outermost centres a volume reaches."""
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedImage:
+    """A sequence on the T2w grid, to be looked at."""
+
+    volume: Volume
+    inverted: bool  # its series asks for low values to be shown white
 
 
 @dataclass(frozen=True)
@@ -44,14 +53,19 @@ class AlignedSequences:
     facts: dict[str, Any]  # for the record: units, scaling, overlap, registration
     flags: tuple[str, ...]  # of the choice and the companions; those of the T2w series are its own
     fitted_adc: FittedAdc | None = None  # on the grid of the diffusion-weighted images
+    inverted: frozenset[str] = frozenset()  # of "dwi" and "adc", those whose series asks for low values to be white
 
     @property
-    def companions(self) -> dict[str, Volume]:
+    def companions(self) -> dict[str, AlignedImage]:
         """Diffusion and ADC, as far as they are there, under the names that readers know."""
         b_value = "" if self.b_value is None else f", b = {self.b_value:.0f} s/mm2"
-        kinds = {f"DWI{b_value}{', calculated' if self.calculated else ''}": self.dwi,
-                 f"ADC{', fitted' if self.fitted else ''}": self.adc}  # fmt: skip
-        return {name: volume for name, volume in kinds.items() if volume is not None}
+        found = {}
+        if self.dwi is not None:
+            name = f"DWI{b_value}{', calculated' if self.calculated else ''}"
+            found[name] = AlignedImage(self.dwi, "dwi" in self.inverted)
+        if self.adc is not None:
+            found[f"ADC{', fitted' if self.fitted else ''}"] = AlignedImage(self.adc, "adc" in self.inverted)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +77,7 @@ class _Part:
     volume: Volume
     facts: dict[str, Any]
     flags: tuple[str, ...]
+    inverted: bool = False  # low values are to be shown white
 
 
 def align(moving: Volume, onto: VolumeGeometry) -> Volume:
@@ -135,6 +150,7 @@ def align_sequences(
         facts=facts,
         flags=tuple(dict.fromkeys(flags)),
         fitted_adc=fitted,
+        inverted=frozenset(part.name for part in placed if part.inverted),
     )
 
 
@@ -143,7 +159,8 @@ def _dwi(sequences: PelvicSequences, policy: GeometryPolicy) -> _Part | None:
         return None
     source = to_volume(sequences.dwi.selection.stack, policy)
     facts = {"b_value_s_per_mm2": sequences.b_value, "calculated": sequences.calculated}
-    return _Part("dwi", source.stack, source.volume, facts, _named("diffusion", source.flags))
+    inverted = shown_inverted(source.stack.header)
+    return _Part("dwi", source.stack, source.volume, facts, _named("diffusion", source.flags), inverted)
 
 
 def _adc(sequences: PelvicSequences, policy: GeometryPolicy, fitted: FittedAdc | None) -> _Part | None:
@@ -151,7 +168,8 @@ def _adc(sequences: PelvicSequences, policy: GeometryPolicy, fitted: FittedAdc |
         source = to_volume(sequences.adc.selection.stack, policy)
         found = adc_values(source)
         facts = {**found.facts, "fitted": False}
-        return _Part("adc", source.stack, found.volume, facts, _named("ADC", (*source.flags, *found.flags)))
+        inverted = shown_inverted(source.stack.header)
+        return _Part("adc", source.stack, found.volume, facts, _named("ADC", (*source.flags, *found.flags)), inverted)
     if fitted is None:
         return None
     facts = {
@@ -191,7 +209,7 @@ def _moved(part: _Part, registration: Registration, fixed: Volume) -> _Part:
         "PATIENT",
         frame_of_reference_uid=fixed.frame_of_reference_uid,
     )
-    return _Part(part.name, part.stack, volume, part.facts, part.flags)
+    return replace(part, volume=volume)
 
 
 def _inside(voxels: npt.NDArray[np.float64], shape: Iterable[int], onto: tuple[int, ...]) -> npt.NDArray[np.bool_]:

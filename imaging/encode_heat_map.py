@@ -15,7 +15,7 @@ from imaging.provenance import Provenance
 from imaging.render_slice import RESEARCH_ONLY, line_height
 from imaging.report_nodules import Nodule
 from imaging.to_volume import SourceImage
-from imaging.window import LUNG_WINDOW
+from imaging.window import LUNG_WINDOW, grey_window
 
 OPAQUE = 0.6
 """Share of the colour where the heat is 1; it falls with the heat."""
@@ -63,7 +63,7 @@ def picture(nodules: Sequence[Nodule], source: SourceImage, number: int) -> Pict
     """Return a slice in the lung window, (row, column, RGB), the heat of its nodules over it, and a legend below."""
     shown = shown_on(nodules, number)
     heat = heat_on(shown, number, source.volume.shape)
-    image = blend(LUNG_WINDOW.grey(source.volume.array[number]), heat)
+    image = blend(grey_window(source, LUNG_WINDOW).grey(source.volume.array[number]), heat)
     size = line_height(image.shape[:2])
     image = write_words(image, [_number_beside(nodule) for nodule in shown], size)
     return below(image, legend(image.shape[1], LEGEND, size))

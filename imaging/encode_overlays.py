@@ -49,12 +49,12 @@ def overlay_of(
     """Return what is to be drawn of a report.
 
     body_part  Body Part Examined where the source names none
-    window    grey window; that of the series, or of the image, when None
+    window     grey window; that of the series, or of the image, when None
     """
     zoom = zoom_of(source)
     rows, columns = (size * times for size, times in zip(source.volume.shape[1:], zoom, strict=True))
     strip = legend(columns, entries_of(report, title), line_height((rows, columns)))
-    return Overlay(title, body_part, tuple(report.segments), window or grey_window(source), zoom, strip)
+    return Overlay(title, body_part, tuple(report.segments), grey_window(source, window), zoom, strip)
 
 
 def entries_of(report: Report, title: str) -> tuple[Entry, ...]:

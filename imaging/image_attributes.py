@@ -31,6 +31,17 @@ class Answer:
 NOT_STATED = Answer(None)
 
 
+def shown_inverted(header: Dataset) -> bool:
+    """Return whether the lowest value is to be shown white, after any window (MONOCHROME1, PS3.3 C.7.6.3.1.2).
+
+    >>> header = Dataset()
+    >>> header.PhotometricInterpretation = "MONOCHROME1"
+    >>> shown_inverted(header)
+    True
+    """
+    return words(header, "PhotometricInterpretation") == ("MONOCHROME1",)
+
+
 def plane_of(header: Dataset) -> tuple[Plane, float] | None:
     """Return the nearest anatomical plane and the angle to it in degrees, None without a valid orientation.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,9 @@ from imaging.render_slice import (
 )
 from imaging.report_page import KeyPicture
 from imaging.window import GreyWindow, value_window
+
+if TYPE_CHECKING:
+    from imaging.align_sequences import AlignedImage  # it imports much that other applications never run
 
 PLANES = (Plane.AXIAL, Plane.CORONAL, Plane.SAGITTAL)
 MOST_PICTURED = 10
@@ -80,16 +84,17 @@ def close_ups(
     )
 
 
-def close_up_of_companion(name: str, companion: Volume, segments: Sequence[Segment], at: int) -> KeyPicture:
+def close_up_of_companion(name: str, companion: AlignedImage, segments: Sequence[Segment], at: int) -> KeyPicture:
     """Return the slice that shows most of one segment as another image shows it.
 
     name       of that image, such as "ADC"
     companion  it, on the grid of the segments
     """
-    plane, one = acquired_plane(companion), segments[at]
-    number = key_slice(companion, [one], plane)
-    window = value_window(companion.array)
-    found = _picture(companion, segments, window, plane, number, one.label.label, close_to=at)
+    volume, one = companion.volume, segments[at]
+    plane = acquired_plane(volume)
+    number = key_slice(volume, [one], plane)
+    window = replace(value_window(volume.array), inverted=companion.inverted)
+    found = _picture(volume, segments, window, plane, number, one.label.label, close_to=at)
     return replace(found, caption=f"{found.caption}, {name}", alt=f"{name}: {found.alt[0].lower()}{found.alt[1:]}")
 
 
@@ -122,7 +127,7 @@ def _picture(
     view = turned_slice(volume, segments, plane, number)
     hidden = ""
     if hide_beyond_mm is not None:
-        view = replace(view, values=np.where(near(view, hide_beyond_mm), view.values, np.float32(window.low)))
+        view = replace(view, values=np.where(near(view, hide_beyond_mm), view.values, np.float32(window.black)))
         hidden = f"; farther than {hide_beyond_mm:.0f} mm from the outline is black, so that no face is shown"
     whole = view.values.shape
     view = view if close_to is None else cropped(view, close_to)

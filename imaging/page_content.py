@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-
-from highdicom import Volume
+from typing import TYPE_CHECKING
 
 from imaging.coarse_image import coarse_image
 from imaging.finding import Finding
@@ -17,6 +16,9 @@ from imaging.report_page import Identity, KeyPicture, PageContent, PageFinding, 
 from imaging.to_volume import SourceImage
 from imaging.window import GreyWindow
 
+if TYPE_CHECKING:
+    from imaging.align_sequences import AlignedImage
+
 
 def page_content(
     report: Report,
@@ -27,7 +29,7 @@ def page_content(
     wish: PageWish,
     provenance: Provenance,
     hide_beyond_mm: float | None = None,
-    companions: Mapping[str, Volume] | None = None,
+    companions: Mapping[str, AlignedImage] | None = None,
 ) -> PageContent:
     """Return the findings of a report with their pictures.
 

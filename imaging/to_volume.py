@@ -13,6 +13,7 @@ from highdicom import Volume
 
 from imaging.decode_pixels import decode_frame
 from imaging.geometry import STRICT, GeometryPolicy, StackGeometry, stack_geometry
+from imaging.image_attributes import shown_inverted
 from imaging.outcome import Reason, RefusedError
 from imaging.read_values import words
 from imaging.resample import interpolation_weights
@@ -212,7 +213,10 @@ def _flags(geometry: StackGeometry) -> Iterable[str]:
 def _pixel_flags(ordered: Stack, copies: int) -> Iterable[str]:
     if copies:
         yield f"{copies} slices were sent twice with the same values and count once"
-    if any(header.get("PhotometricInterpretation") == "MONOCHROME1" for header in ordered.headers):
-        yield "stored for inverted display (MONOCHROME1); values are taken as the rescale attributes define them"
+    if any(shown_inverted(header) for header in ordered.headers):
+        yield (
+            "stored for inverted display (MONOCHROME1): values are taken as the rescale attributes define them, "
+            "and pictures show low ones white"
+        )
     if "01" in words(ordered.header, "LossyImageCompression"):
         yield "the images were compressed with loss"

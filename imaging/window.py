@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
+from imaging.image_attributes import shown_inverted
 from imaging.read_values import numbers, words
 from imaging.scale_intensity import PERCENTILES, intensity_window, scale_intensity
 from imaging.to_volume import SourceImage
@@ -24,11 +25,17 @@ SAMPLES = 200_000
 
 @dataclass(frozen=True)
 class GreyWindow:
-    """Values shown from black to white."""
+    """Values shown from black to white, or from white to black."""
 
     low: float
     high: float
     basis: str  # where it comes from, as a phrase
+    inverted: bool = False  # low values are white
+
+    @property
+    def black(self) -> float:
+        """A value that is shown black."""
+        return self.high if self.inverted else self.low
 
     def grey(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
         """Return values as grey from 0 to 255.
@@ -36,22 +43,34 @@ class GreyWindow:
         >>> GreyWindow(0, 200, "lung window").grey(np.array([-5, 100, 400], np.float32))
         array([  0, 128, 255], dtype=uint8)
         """
-        return np.asarray(np.rint(255 * scale_intensity(values, (self.low, self.high))), np.uint8)
+        grey = np.asarray(np.rint(255 * scale_intensity(values, (self.low, self.high))), np.uint8)
+        return 255 - grey if self.inverted else grey
 
 
 LUNG_WINDOW = GreyWindow(-1350.0, 150.0, "lung window")
 """In HU; the window of a series may be made for what lies between the lungs."""
 
 
-def grey_window(source: SourceImage) -> GreyWindow:
+def grey_window(source: SourceImage, wanted: GreyWindow | None = None) -> GreyWindow:
     """Return the window of the middle frame of a series where it shows the image, else one from percentiles.
 
     Windows of a series often differ from slice to slice; pictures of one series need one window, to be compared.
+    Where the frame asks for it, low values are white.
+
+    wanted  window instead of that of the series
     """
-    stated = stated_window(source.frames[len(source.frames) // 2].header)
-    if stated is not None and shows(stated, source.volume.array):
-        return stated
-    return value_window(source.volume.array)
+    header = source.frames[len(source.frames) // 2].header
+    found = wanted or stated_window(header)
+    if found is None or not (wanted or shows(found, source.volume.array)):
+        found = value_window(source.volume.array)
+    return as_asked(found, header)
+
+
+def as_asked(window: GreyWindow, header: Dataset) -> GreyWindow:
+    """Return a window that shows low values white where a header asks for it, whatever the window."""
+    return (
+        replace(window, basis=f"{window.basis}, low values white", inverted=True) if shown_inverted(header) else window
+    )
 
 
 def value_window(array: npt.NDArray[np.float32]) -> GreyWindow:

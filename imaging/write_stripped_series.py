@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 
 from imaging.encode_elements import encode_elements, write_encoded
+from imaging.image_attributes import shown_inverted
 from imaging.outcome import Reason, RefusedError
 from imaging.provenance import Provenance
 from imaging.publish import staged
@@ -144,7 +145,7 @@ def _place(dataset: Dataset, plane: Plane, source: SourceImage) -> None:
 
 
 def _encode_pixels(values: npt.NDArray[np.float32], inside: npt.NDArray[np.bool_], header: Dataset) -> dict[int, bytes]:
-    """Encode the values as the source stored them: inside the mask the stored values are those of the source."""
+    """Encode the values as the source stored them: inside the mask they are its own, and are shown as there."""
     slope = float(header.get("RescaleSlope", 1) or 1)
     intercept = float(header.get("RescaleIntercept", 0) or 0)
     signed = bool(header.get("PixelRepresentation", 0))
@@ -159,14 +160,16 @@ def _encode_pixels(values: npt.NDArray[np.float32], inside: npt.NDArray[np.bool_
     bits = 16 if signed else min(16, int(header.get("BitsStored", 16)))  # ITK rejects signed 12 bits
     pixels = stored.astype("<i2" if signed else "<u2").tobytes()
     head = struct.pack("<HH2sHI", PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF, b"OW", 0, len(pixels))
-    return {**_pixel_description(values.shape[0], values.shape[1], bits, signed=signed), PIXEL_DATA: head + pixels}
+    inverted = shown_inverted(header)
+    description = _pixel_description(values.shape[0], values.shape[1], bits, signed=signed, inverted=inverted)
+    return {**description, PIXEL_DATA: head + pixels}
 
 
 @lru_cache(maxsize=4)
-def _pixel_description(rows: int, columns: int, bits: int, *, signed: bool) -> dict[int, bytes]:
+def _pixel_description(rows: int, columns: int, bits: int, *, signed: bool, inverted: bool) -> dict[int, bytes]:
     dataset = Dataset()
     dataset.Rows, dataset.Columns = rows, columns
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, f"MONOCHROME{1 if inverted else 2}"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, bits, bits - 1
     dataset.PixelRepresentation = int(signed)
     return encode_elements(dataset)

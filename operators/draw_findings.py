@@ -50,7 +50,7 @@ class DrawFindings(Step):
         self.record.page = page_content(
             op_input.receive("report"),
             source,
-            window=self.window or grey_window(source),
+            window=grey_window(source, self.window),
             title=self.title,
             wish=self.wish,
             provenance=self.provenance,

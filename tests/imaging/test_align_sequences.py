@@ -227,3 +227,16 @@ def test_companions_have_the_names_that_readers_know():
     assert list(both.companions) == ["DWI, b = 800 s/mm2", "ADC"]
     assert list(made.companions) == ["DWI, b = 800 s/mm2, calculated", "ADC, fitted"]
     assert tumour_samples.aligned().companions == {}
+
+
+def test_each_companion_says_whether_low_values_are_to_be_white(tmp_path):
+    asked = {"PhotometricInterpretation": "MONOCHROME1"}
+
+    both = aligned_of(write_study(tmp_path / "both", **asked))
+    plain = aligned_of(write_study(tmp_path / "plain"))
+    fitted = aligned_of(write_study(tmp_path / "fitted", adc=False, **asked))
+
+    assert [one.inverted for one in both.companions.values()] == [True, True]
+    assert [one.inverted for one in plain.companions.values()] == [False, False]
+    assert [one.inverted for one in fitted.companions.values()] == [True, False]  # a fitted map is no stored image
+    np.testing.assert_array_equal(both.adc.array, plain.adc.array)

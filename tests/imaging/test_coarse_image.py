@@ -128,3 +128,14 @@ def test_the_same_image_is_the_same_bytes():
     array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 
     assert nifti_gz(array, np.eye(4), 0) == nifti_gz(array, np.eye(4), 0)
+
+
+def test_what_is_hidden_is_black_where_low_values_are_white(box):
+    volume, mask = box
+
+    made = coarse_image(volume, [segment(mask)], GreyWindow(0, 255, "test", inverted=True), hide_beyond_mm=3.0)
+
+    values = np.asarray(read(made.image).dataobj).transpose()
+    assert values[6, 16, 28] == (255 - 200) // 4 * 4
+    assert values[6, 11, 28] == (255 - 40) // 4 * 4  # near
+    assert values[0, 0, 0] == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from imaging.encode_heat_map import blend, heat_on, picture, shown_on, write_heat_map
+from imaging.encode_heat_map import OPAQUE, blend, heat_on, picture, shown_on, write_heat_map
 from imaging.heat_box import HeatBox
 from imaging.mark import Mark, Origin
 from imaging.measure_nodule import measure_nodule
@@ -200,3 +200,15 @@ def test_without_heat_the_picture_is_grey():
     rgb = blend(grey, np.zeros(grey.shape, np.float32))
 
     np.testing.assert_array_equal(rgb, np.repeat(grey[..., None], 3, axis=2))
+
+
+def test_a_ct_for_inverted_display_is_shown_inverted_and_heat_as_ever(source, nodules, tmp_path):
+    def edit(header, _number):
+        header.PhotometricInterpretation = "MONOCHROME1"
+
+    inverted = read_ct(tmp_path / "ct", edit=edit)
+    plain, other = (picture(nodules, one, 3)[: SHAPE[1]].astype(int) for one in (source, inverted))
+
+    hot = heat_on(nodules, 3, SHAPE)
+    np.testing.assert_array_equal(other[70, 30], 255 - plain[70, 30])
+    np.testing.assert_allclose(other[hot == 1], plain[hot == 1], atol=255 * (1 - OPAQUE) + 1)

@@ -261,3 +261,24 @@ def test_outlines_that_cross_are_drawn_in_their_order(source, tmp_path):
     report = replace(REPORTED, segments=(REPORTED.segments[0], over), findings=())
 
     assert write(tmp_path / "out", source, report)
+
+
+def test_a_source_for_inverted_display_is_shown_inverted(source, tmp_path):
+    def edit(header, _number):
+        header.PhotometricInterpretation = "MONOCHROME1"
+
+    values = source.volume.array.astype(np.uint16)
+    inverted = source_of(
+        write_series(tmp_path / "mr", plane="oblique", shape=SHAPE, spacing_mm=SPACING_MM, pixels=values, edit=edit)
+    )
+    plain, other = (
+        dcmread(write(tmp_path / name, one, Reported())[0]) for name, one in (("plain", source), ("other", inverted))
+    )
+
+    rows = slice(100, 60 * zoom_of(source)[0] - 40)  # below the words, above those at the lower edge
+    columns = slice(40, -40)
+    greys = [image.pixel_array[rows, columns].astype(int) for image in (plain, other)]
+    assert greys[0].min() > 128  # else one could not be told from the other
+    np.testing.assert_array_equal(greys[0] + greys[1], 255)
+    assert "low values white: " in other.DerivationDescription
+    assert "white" not in plain.DerivationDescription

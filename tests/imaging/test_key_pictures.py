@@ -1,14 +1,17 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from imaging.align_sequences import AlignedImage
 from imaging.encode_heat_map import LUNG_WINDOW
 from imaging.image_kind import Plane
 from imaging.key_pictures import (
     MOST_PICTURED,
     acquired_plane,
+    close_up_of_companion,
     close_ups,
     cropped,
     near,
@@ -141,8 +144,8 @@ def test_only_the_first_findings_have_pictures(source):
 def test_a_finding_is_shown_on_the_other_images_too(source):
     report = nodules(source)
     other = source.volume.with_array(-source.volume.array)  # the ball is dark in it
-    content = content_of(source, report, companions={"ADC <b>": other})
-    for finding, segment in zip(content.findings, report.segments, strict=True):
+    content = content_of(source, report, companions={"ADC <b>": AlignedImage(other, inverted=False)})
+    for at, (finding, segment) in enumerate(zip(content.findings, report.segments, strict=True)):
         *_, picture = finding.pictures
         inside = coloured(picture, segment.label.display_rgb)
         rows, columns = (int(found.mean()) for found in np.nonzero(inside))
@@ -150,3 +153,14 @@ def test_a_finding_is_shown_on_the_other_images_too(source):
         assert picture.caption.endswith(", ADC <b>")
         assert picture.alt.startswith("ADC <b>: ")
         assert pixels(picture)[rows, columns].max() < 80 < pixels(picture)[5, -30].min()
+
+        shown = close_up_of_companion("DWI", AlignedImage(other, inverted=True), report.segments, at)
+        assert pixels(shown)[rows, columns].min() > 175 > pixels(shown)[5, -30].max()
+
+
+def test_what_is_hidden_is_black_where_low_values_are_white(source, segments):
+    window = replace(LUNG_WINDOW, inverted=True)
+
+    for shown in close_ups(source.volume, segments, 0, window, hide_beyond_mm=3.0)[1:]:
+        assert np.median(pixels(shown)) < 10
+    assert np.median(pixels(close_ups(source.volume, segments, 0, window)[1])) > 100  # lung, white

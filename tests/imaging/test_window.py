@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from imaging.window import OF_SERIES, GreyWindow, grey_window, shows, stated_window, value_window
+from imaging.window import LUNG_WINDOW, OF_SERIES, GreyWindow, grey_window, shows, stated_window, value_window
 from tests.series_samples import source_of, write_series
 
 SHAPE = (5, 12, 20)
@@ -89,3 +89,37 @@ def test_an_even_image_is_black_and_no_error():
     window = value_window(np.full(SHAPE, 7, np.float32))
 
     assert not window.grey(np.full((2, 3), 7, np.float32)).any()
+
+
+INVERTED = {"WindowCenter": "500", "WindowWidth": "1000", "PhotometricInterpretation": "MONOCHROME1"}
+
+
+def test_low_values_are_white_where_the_series_asks_for_it(tmp_path):
+    """PS3.3 C.7.6.3.1.2: the lowest sample is white after the window."""
+    window = grey_window(source(tmp_path, **INVERTED))
+
+    assert (window.low, window.high, window.black) == (0, 999, 999)
+    assert window.grey(np.array([-20, 0, 999, 2000], np.float32)).tolist() == [255, 255, 0, 0]
+    assert window.basis == f"{OF_SERIES}, low values white"
+
+
+@pytest.mark.parametrize("of_image", [True, False], ids=["of the image", "of the application"])
+def test_they_are_so_in_any_window(tmp_path, of_image):
+    made = source(tmp_path, **INVERTED | {"WindowCenter": "-5000"})
+
+    window = grey_window(made, None if of_image else LUNG_WINDOW)
+
+    expected = value_window(made.volume.array) if of_image else LUNG_WINDOW
+    assert (window.low, window.high, window.inverted) == (expected.low, expected.high, True)
+
+
+def test_a_window_of_the_application_is_taken_as_it_is(tmp_path):
+    assert grey_window(source(tmp_path), LUNG_WINDOW) == LUNG_WINDOW
+
+
+def test_where_frames_differ_the_middle_one_counts(tmp_path):
+    asked = ["MONOCHROME1", "MONOCHROME1", "MONOCHROME2", "MONOCHROME1", "MONOCHROME1"]
+
+    made = source(tmp_path, **INVERTED | {"PhotometricInterpretation": lambda number: asked[number]})
+
+    assert not grey_window(made).inverted

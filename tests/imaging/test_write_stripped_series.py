@@ -272,3 +272,19 @@ def test_two_series_of_one_study_make_two_stripped_series(tmp_path):
     second = strip(source_of(write_series(tmp_path / "b", edit=other)), tmp_path / "stripped b")
 
     assert first[0].SeriesInstanceUID != second[0].SeriesInstanceUID
+
+
+@pytest.mark.parametrize("asked", [["MONOCHROME1"], ["MONOCHROME2", "MONOCHROME1"]], ids=["all", "in turns"])
+def test_what_is_shown_inverted_stays_so(tmp_path, asked):
+    """The pixels are those of the source: so must be the way they are shown."""
+
+    def edit(header, number):
+        header.PhotometricInterpretation = asked[number % len(asked)]
+
+    source = source_of(write_series(tmp_path / "series", edit=edit))
+
+    images = strip(source, tmp_path / "stripped")
+
+    expected = [header.PhotometricInterpretation for header in source.stack.headers]
+    assert [image.PhotometricInterpretation for image in images] == expected
+    np.testing.assert_array_equal(stored(images), np.where(asymmetric_mask(), ramp(), 0))
