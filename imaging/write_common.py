@@ -171,9 +171,17 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        cause = system_error(error)
         raise OutputError(
-            f"The result {path.name} cannot be written ({error.strerror}). Free space or choose another folder with -o."
-        ) from error
+            f"The result {path.name} cannot be written ({cause.strerror}). Free space or choose another folder with -o."
+        ) from cause
+
+
+def system_error(error: OSError) -> OSError:
+    """Return the system's error behind one that pydicom raised anew at each tag, with text but without its number."""
+    while error.errno is None and isinstance(error.__cause__, OSError):
+        error = error.__cause__
+    return error
 
 
 def uids_of(frames: Sequence[Frame]) -> list[str]:
