@@ -5,8 +5,10 @@ import shutil
 import subprocess
 import sys
 
+import imagecodecs
 import pytest
 
+from cli import selftest
 from tests.system.command import ROOT, environment, monai_deploy
 
 pytestmark = pytest.mark.system
@@ -46,6 +48,22 @@ def test_a_decoder_that_is_missing_fails_it(models, tmp_path):
 
     assert ended.code == 1
     assert "decoders of compressed images cannot be loaded" in ended.stderr
+
+
+@pytest.mark.parametrize("lacking", ["jpeg8", "jpegls", "jpeg2k", "dicomrle"])
+def test_a_library_of_decoders_that_is_missing_is_named(lacking, monkeypatch):
+    """The modules of imagecodecs load their libraries when first used."""
+
+    def missing(*_args, **_named):
+        raise imagecodecs.DelayedImportError(lacking)
+
+    monkeypatch.setattr(imagecodecs, f"{lacking}_decode", missing)
+
+    said = list(selftest._decoders())
+
+    assert len(said) == 1
+    assert "does not work (DelayedImportError)" in said[0]
+    assert ("run lengths" if lacking == "dicomrle" else lacking) in said[0]
 
 
 def test_an_unwritable_folder_for_temporary_files_fails_it(models, tmp_path):
