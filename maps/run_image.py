@@ -83,13 +83,15 @@ def run_command(
     if folders is None:
         return [*command, "--user", NOBODY, image, *arguments]
     owner = folders.output.stat()
-    command += [
-        "--user",
-        f"{owner.st_uid}:{owner.st_gid}",
-        "--volume",
-        f"{folders.input.resolve()}:/var/holoscan/input:ro",
-    ]
-    command += ["--volume", f"{folders.output.resolve()}:/var/holoscan/output"]
+    command += ["--user", f"{owner.st_uid}:{owner.st_gid}"]
+    command += ["--mount", f"{bind(folders.input, '/var/holoscan/input')},readonly"]
+    command += ["--mount", bind(folders.output, "/var/holoscan/output")]
     if folders.models is not None:
-        command += ["--volume", f"{folders.models.resolve()}:/opt/holoscan/models:ro"]
+        command += ["--mount", f"{bind(folders.models, '/opt/holoscan/models')},readonly"]
     return [*command, "--env", "MAP_EMPTY_ON_FAILURE=0", image, *arguments]
+
+
+def bind(folder: Path, target: str) -> str:
+    """Return a mount as docker and podman read it: a row of CSV, so that a path may hold commas, colons and quotes."""
+    source = str(folder.resolve()).replace('"', '""')
+    return f'type=bind,"source={source}",target={target}'

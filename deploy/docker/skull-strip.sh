@@ -25,6 +25,6 @@ exec timeout --preserve-status 600 "${MAP_ENGINE:-docker}" run --rm \
   --shm-size=64m \
   --user "${MAP_USER:-$(id -u):$(id -g)}" \
   --env "MAP_EMPTY_ON_FAILURE=${MAP_EMPTY_ON_FAILURE:-0}" \
-  --mount "type=bind,source=$study,target=/var/holoscan/input,readonly" \
-  --mount "type=bind,source=$output,target=/var/holoscan/output" \
+  --mount "type=bind,\"source=$study\",target=/var/holoscan/input,readonly" \
+  --mount "type=bind,\"source=$output\",target=/var/holoscan/output" \
   map-suite/skull_strip:0.1.0 "$@"

@@ -28,8 +28,8 @@ shift 2
 exec timeout --preserve-status {timeout_s} "${{MAP_ENGINE:-docker}}" run {arguments} \\
   --user "${{MAP_USER:-$(id -u):$(id -g)}}" \\
   --env "MAP_EMPTY_ON_FAILURE=${{MAP_EMPTY_ON_FAILURE:-0}}" \\
-  --mount "type=bind,source=$study,target={input},readonly" \\
-  --mount "type=bind,source=$output,target={output}" \\
+  --mount "type=bind,\\"source=$study\\",target={input},readonly" \\
+  --mount "type=bind,\\"source=$output\\",target={output}" \\
   {image} "$@"
 """
 

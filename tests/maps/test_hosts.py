@@ -1,6 +1,8 @@
 """What the files of each host must say, beyond being what the generator gives."""
 
+import csv
 import json
+import os
 import re
 import subprocess
 
@@ -209,6 +211,26 @@ def test_limits_are_the_same_on_every_host(app):
     assert configured["timeout_s"] == app.deployment.timeout_s
     minutes = load(f"workflow-manager/{dns_name(app)}.json")["tasks"][0]["args"]["task_timeout_minutes"]
     assert int(minutes) * 60 >= app.deployment.timeout_s
+
+
+@pytest.mark.parametrize("name", ["DOE, JOHN", "10:30", "plain"])
+def test_the_script_takes_a_study_of_any_name(name, tmp_path):
+    """docker and podman read a mount as a row of CSV (RFC 4180)."""
+    study, engine = tmp_path / name, tmp_path / "engine"
+    study.mkdir()
+    engine.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    engine.chmod(0o755)
+
+    said = subprocess.run(
+        [DEPLOY / "docker/spine.sh", study, tmp_path / "out"], env={**os.environ, "MAP_ENGINE": str(engine)},
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+    mounts = [next(csv.reader([line])) for line in said.splitlines() if line.startswith("type=bind")]
+    assert mounts == [
+        ["type=bind", f"source={study}", "target=/var/holoscan/input", "readonly"],
+        ["type=bind", f"source={tmp_path / 'out'}", "target=/var/holoscan/output"],
+    ]
 
 
 def test_an_image_has_the_name_docker_takes():

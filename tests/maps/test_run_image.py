@@ -1,12 +1,14 @@
 """How an image is run on this machine: cut off, as the owner of the output folder, with what follows -- passed on."""
 
+import csv
+
 import pytest
 
 from cli.main import main
 from imaging.outcome import OutputError, UsageError
 from maps.engine import Engine
 from maps.failures import BuildError
-from maps.run_image import Folders, choose_runner, prepare, run_command
+from maps.run_image import Folders, bind, choose_runner, prepare, run_command
 from tests.maps.fake_engine import fake_engine
 
 BODY = """case "$1" in
@@ -37,10 +39,19 @@ def test_a_container_has_no_network_no_rights_and_a_read_only_root(engine, folde
     said = " ".join(command)
     for wanted in ("--network none", "--read-only", "--cap-drop ALL", "no-new-privileges", "--rm", "--tmpfs /tmp"):
         assert wanted in said
-    assert f"{folders.input}:/var/holoscan/input:ro" in said
+    assert f'type=bind,"source={folders.input}",target=/var/holoscan/input,readonly' in command
+    assert f'type=bind,"source={folders.output}",target=/var/holoscan/output' in command
     assert f"--user {folders.output.stat().st_uid}:{folders.output.stat().st_gid}" in said
     assert command[-2:] == ["image", "--nifti"]
     assert "gpu" not in said
+
+
+@pytest.mark.parametrize("name", ["DOE, JOHN", "10:30", 'the "old" one'])
+def test_a_folder_may_have_any_name(name, tmp_path):
+    """Both engines read a mount as a row of CSV (RFC 4180)."""
+    row = bind(tmp_path / name, "/var/holoscan/input")
+
+    assert next(csv.reader([row])) == ["type=bind", f"source={tmp_path / name}", "target=/var/holoscan/input"]
 
 
 @pytest.mark.parametrize(("engine", "wanted"), [("docker", "--gpus all"), ("podman", "--device nvidia.com/gpu=all")])
