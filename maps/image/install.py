@@ -49,7 +49,10 @@ def install() -> None:
 
 
 def make_links() -> None:
-    """Make the links between libraries that Holoscan's wheel lists, which it would make when Python first starts."""
+    """Make the links between libraries that Holoscan's wheel lists, which it would make when Python first starts.
+
+    One more lets its libraries find the CUDA runtime, which each of them asks for and which is a package of its own.
+    """
     for table in SITE.glob("*.dist-info/symlinks.txt"):
         with table.open() as rows:
             for link, target, _ in csv.reader(rows):
@@ -57,15 +60,14 @@ def make_links() -> None:
         table.with_name("axle.lck").unlink(missing_ok=True)
     for hook in SITE.glob("holoscan*.pth"):
         hook.unlink()
+    for library in SITE.glob("nvidia/cu13/lib/libcudart.so.13"):
+        (SITE / "holoscan/lib" / library.name).symlink_to(f"../../nvidia/cu13/lib/{library.name}")
 
 
 def compile_loaded() -> None:
     """Import what the applications import, and compile that: a container cannot keep what Python compiles."""
-    import ctypes
     import importlib.util
 
-    for library in SITE.glob("nvidia/cu13/lib/libcudart.so.13"):
-        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
     for name in (BUILD / "imports.txt").read_text().split():
         if importlib.util.find_spec(name.partition(".")[0]):  # packages of single applications are not here
             importlib.import_module(name)

@@ -40,8 +40,6 @@ print(*(n for n in ("pip", "setuptools", "grpc", "pytest", "triton", "cupy") if 
 """
 FACTORY = """
 import json
-from cli.environment import preload_cuda_runtime
-preload_cuda_runtime()
 from monai.deploy.core.models import ModelFactory
 found = ModelFactory.create("/opt/holoscan/models")
 print(json.dumps([type(found).__name__, sorted(name for name, _ in found.items())]))
