@@ -119,7 +119,7 @@ def prepare(options: argparse.Namespace, kind: str, work: Path) -> Job:
     check_space(check_engine(engine), SPACE_GB[kind])
     if options.save:
         check_saver(engine, options.save)
-    epoch = int(os.environ.get("SOURCE_DATE_EPOCH", EPOCH))
+    epoch = read_epoch(os.environ.get("SOURCE_DATE_EPOCH", str(EPOCH)))
     base = find_base(options.base, engine)
     wheelhouse = options.wheelhouse or _fetched(work.parent / "wheels", kind)
     job = Job(engine, base, kind, wheelhouse, work, epoch, uuid.uuid4().hex)
@@ -128,6 +128,13 @@ def prepare(options: argparse.Namespace, kind: str, work: Path) -> Job:
         say(f"importing {options.base}")
         _build(job, folder, write_context(Path(options.base), folder / "context"), base.image, {}, {})
     return job
+
+
+def read_epoch(text: str) -> int:
+    """Return the time that files of an image get, in seconds since 1970; UsageError for what is none."""
+    if not re.fullmatch(r"[0-9]{1,10}", text):
+        raise UsageError(f"SOURCE_DATE_EPOCH is a number of seconds since 1970, such as {EPOCH}; got {text!r}")
+    return int(text)
 
 
 def build_runtime(job: Job) -> str:

@@ -49,7 +49,10 @@ def torchscript_predictor(path: Path, device: str) -> Predict:
     try:
         network = torch.jit.load(str(path), map_location=device).eval()
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"The weights {path} are no TorchScript file. Export them with torch.jit.save.") from error
+        raise ModelError(
+            f"The weights {path} are no TorchScript file that torch {torch.__version__} can load. Export them with "
+            "torch.jit.save, without torch.jit.optimize_for_inference."
+        ) from error
 
     def predict(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():

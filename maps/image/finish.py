@@ -23,12 +23,15 @@ TREE = BUILD / "tree"
 DOCS = TREE / "opt/holoscan/docs"
 SITE = Path("/opt/venv/lib/python3.11/site-packages")
 PYCACHE = "/opt/pycache"
+SCRIPT = re.compile(r"^(?:-{20,}\n)?(@?[a-z][\w./-]*) (\d[\w.]*) ([A-Z][\w.-]*)(?: \(http.*\))?$", re.M)
+"""Name, version and licence of a package above the text of its licence."""
 
 
 def main() -> None:
     """Finish the tree."""
     facts = json.loads((BUILD / "facts.json").read_text())
-    packages = sorted([*python_packages(), *debian_packages()], key=lambda item: (item["purl"], item["bom-ref"]))
+    found = [*python_packages(), *debian_packages(), *page_scripts()]
+    packages = sorted(found, key=lambda item: (item["purl"], item["bom-ref"]))
     (DOCS / "sbom.cdx.json").write_text(json.dumps(bill(facts, packages), indent=1) + "\n")
     (DOCS / "licences.txt").write_text(licence_list(facts, packages))
     compile_tree()
@@ -66,6 +69,15 @@ def debian_packages() -> list[dict[str, Any]]:
     return found
 
 
+def page_scripts() -> list[dict[str, Any]]:
+    """Return a component for each package of JavaScript in the pages of results, by the licence texts beside it."""
+    found = []
+    for texts in sorted(TREE.glob("opt/holoscan/app/*/vendor/*.licences.txt")):
+        for name, version, licence in SCRIPT.findall(texts.read_text()):
+            found.append(component(name, version, f"pkg:npm/{name.replace('@', '%40')}@{version}", licence))
+    return found
+
+
 def component(name: str, version: str, purl: str, licence: str) -> dict[str, Any]:
     """Return a CycloneDX component of a package."""
     return {
@@ -79,12 +91,13 @@ def component(name: str, version: str, purl: str, licence: str) -> dict[str, Any
 
 
 def models() -> list[dict[str, Any]]:
-    """Return a component for each file of weights."""
+    """Return a component for each file of weights: TorchScript by the SDK's name, OpenVINO's by its path."""
+    named = {path: path.parent.name for path in (TREE / "opt/holoscan/models").rglob("*.ts")}
+    packages = TREE / "opt/holoscan/model_packages"
+    named |= {path: str(path.relative_to(packages)) for kind in ("xml", "bin") for path in packages.rglob(f"*.{kind}")}
     found = []
-    for path in sorted((TREE / "opt/holoscan/models").rglob("*.ts")):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        name = path.parent.name
-        hashes = [{"alg": "SHA-256", "content": digest}]
+    for path, name in sorted(named.items()):
+        hashes = [{"alg": "SHA-256", "content": hashlib.sha256(path.read_bytes()).hexdigest()}]
         found.append({"type": "machine-learning-model", "bom-ref": f"model:{name}", "name": name, "hashes": hashes})
     return found
 
@@ -108,10 +121,9 @@ def licence_list(facts: dict[str, str], packages: list[dict[str, Any]]) -> str:
     """Return a table of everything inside and its licence; the texts lie beside the packages."""
     rows = [f"{facts['name']} {facts['version']}: {facts['licence']} (this application; its weights: model_card.md)"]
     rows += [f"{one['name']} {one['version']}: {one['licenses'][0]['license']['name']}" for one in packages]
-    return (
-        "\n".join(rows)
-        + "\n\nTexts: /opt/venv/lib/python3.11/site-packages/*.dist-info and /usr/share/doc/*/copyright\n"
-    )
+    places = ("/opt/venv/lib/python3.11/site-packages/*.dist-info", "/usr/share/doc/*/copyright",
+              "/opt/holoscan/app/imaging/vendor/*.licences.txt")  # fmt: skip
+    return "\n".join(rows) + f"\n\nTexts: {', '.join(places)}\n"
 
 
 def compile_tree() -> None:

@@ -51,6 +51,17 @@ def test_no_engine(on_path):
         choose_engine(None, offline=True)
 
 
+@pytest.mark.parametrize("text", ["", "yesterday", "-5", "1e9", "17000000000"])
+def test_a_time_of_files_that_is_none(text, tmp_path, on_path, monkeypatch):
+    fake_engine(on_path, "buildah")
+    monkeypatch.setattr(build, "check_space", lambda *_: None)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
+    options = SimpleNamespace(wheelhouse=None, engine="buildah", offline=False, save=None, base=None)
+
+    with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH is a number of seconds"):
+        build.prepare(options, "cpu", tmp_path)
+
+
 def test_the_named_engine_is_missing_and_the_others_are_named(on_path):
     fake_engine(on_path, "buildah")
 

@@ -13,6 +13,7 @@ import pytest
 
 from imaging.model_package import METADATA, load_model_package
 from maps.describe_app import ROOT, app_names, describe_app
+from maps.image import finish
 from maps.image.slim import (
     close_gaps,
     cut_symbols,
@@ -27,8 +28,9 @@ from maps.image.slim import (
 from maps.imports import imported_modules
 from maps.lock_requirements import GPU_ONLY, LEFT_OUT, dependencies, normalised
 from maps.manifests import app_json, old_app_json, pkg_json
+from maps.stage_app import stage_app
 from maps.stage_models import MODELS, PACKAGES, stage_models
-from maps.wheelhouse import LOCKS, locked
+from maps.wheelhouse import LOCKS, digest_of, locked
 
 SITE = Path(sysconfig.get_paths()["purelib"])
 
@@ -222,6 +224,25 @@ def test_the_sdks_folder_holds_one_file_for_each_network(name, tmp_path):
     members = [member for folder in packages for member in load_model_package(folder).members]
     assert sorted(member.sha256 for member in members) == sorted(digest for _, digest in found.values())
     assert all(member.openvino is None or member.openvino.exists() for member in members)
+
+
+def test_the_bill_of_materials_has_what_no_package_brings(tmp_path, monkeypatch):
+    """Each file of weights with its hash, and the viewer of the pages with what it bundles."""
+    stage_app(ROOT, "lung_nodule", tmp_path, "cpu")
+    monkeypatch.setattr(finish, "TREE", tmp_path)
+
+    bill = finish.bill({"name": "lung_nodule", "version": "1", "licence": "Apache-2.0"}, finish.page_scripts())
+
+    weights = [path for path in (tmp_path / MODELS, tmp_path / PACKAGES) for path in path.rglob("*")]
+    digests = {digest_of(path) for path in weights if path.suffix in (".ts", ".bin", ".xml")}
+    listed = [one["hashes"][0]["content"] for one in bill["components"] if "hashes" in one]
+    assert sorted(listed) == sorted(digests)
+    texts = (ROOT / "imaging/vendor/niivue.licences.txt").read_text().split("-" * 64)
+    scripts = [one for one in bill["components"] if one["bom-ref"].startswith("pkg:npm/")]
+    viewer = next(one for one in scripts if one["name"] == "@niivue/niivue")
+    assert len(scripts) == len(texts)
+    assert (ROOT / f"imaging/vendor/niivue-{viewer['version']}.umd.js.gz").exists()
+    assert viewer["purl"] == "pkg:npm/%40niivue/niivue@0.69.0"
 
 
 def test_manifests_are_json_with_text_versions():
