@@ -34,7 +34,7 @@ def copy_for_openvino(script: Path, images: Sequence[Tensor]) -> tuple[Path, Pat
             wanted = network(image).numpy()
         difference = float(np.abs(compiled(image.numpy())[0] - wanted).max())
         if not difference <= TOLERANCE * max(1.0, float(np.abs(wanted).max())):
-            raise ModelError(f"OpenVINO and TorchScript differ by {difference:.3g}. Import without --openvino.")
+            raise ModelError(f"OpenVINO and TorchScript differ by {difference:.3g}. Do without that copy.")
     return path, path.with_suffix(".bin")
 
 

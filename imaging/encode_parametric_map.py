@@ -28,7 +28,7 @@ from imaging.write_common import (
     instance_references,
     item,
     new_object,
-    reference,
+    source_image,
     uids_of,
 )
 
@@ -36,7 +36,6 @@ TITLE = "Heat of nodules, values"
 MEANING = "what speaks for malignancy, 1 where it is most in each nodule"
 SERIES_AFTER_SEG = 5
 """Series Number minus that of the segmentation."""
-_SOURCE_IMAGE = code("121322", "DCM", "Source image for image processing operation")
 BOTH_LUNGS = item(FrameLaterality="B", AnatomicRegionSequence=[code("39607008", "SCT", "Lung")])
 
 
@@ -113,9 +112,8 @@ def _order_frames(made: Dataset, stand_ins: dict[str, Plane], source: SourceImag
         for groups in made.PerFrameFunctionalGroupsSequence
     }
     for number, (uid, plane) in enumerate(stand_ins.items(), start=1):
-        image = reference(plane.frame)
+        image = source_image(plane.frame)
         image.SpatialLocationsPreserved = "NO" if source.resampled else "YES"
-        image.PurposeOfReferenceCodeSequence = [_SOURCE_IMAGE]
         found[uid].DerivationImageSequence[0].SourceImageSequence = [image]
         found[uid].FrameContentSequence[0].DimensionIndexValues = number
     made.PerFrameFunctionalGroupsSequence = [found[uid] for uid in stand_ins]

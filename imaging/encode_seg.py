@@ -35,7 +35,7 @@ from imaging.write_common import (
     instance_references,
     item,
     new_object,
-    reference,
+    source_image,
     uids_of,
 )
 
@@ -202,9 +202,8 @@ def _shared_groups(source: SourceImage) -> Dataset:
 
 def _frame_groups(source: SourceImage, segment: int, at: int, position: int) -> Dataset:
     plane = source.planes[at]
-    image = reference(plane.frame)
+    image = source_image(plane.frame)
     image.SpatialLocationsPreserved = "NO" if source.resampled else "YES"
-    image.PurposeOfReferenceCodeSequence = [_SOURCE_IMAGE]
     return item(
         DerivationImageSequence=[item(SourceImageSequence=[image], DerivationCodeSequence=[_SEGMENTATION])],
         FrameContentSequence=[item(DimensionIndexValues=[segment, position])],
@@ -228,5 +227,4 @@ def _add_pixels(seg: Dataset, segments: Sequence[Segment], frames: Frames, sourc
     seg.add_new("PixelData", "OB", packed + b"\0" * (len(packed) % 2))
 
 
-_SOURCE_IMAGE = code("121322", "DCM", "Source image for image processing operation")
 _SEGMENTATION = code("113076", "DCM", "Segmentation")

@@ -26,20 +26,18 @@ from imaging.publish import staged
 from imaging.suite import RESEARCH_USE, SUITE
 from imaging.to_volume import Plane, SourceImage
 from imaging.write_common import (
-    code,
     copy_attribute,
     decimal_strings,
     in_plane,
     item,
     new_object,
     refer_to,
-    reference,
+    source_image,
     uids_of,
 )
 
 COPIED = ("BodyPartExamined", "PositionReferenceIndicator", "PatientPosition", "SliceThickness")
 POSITION_TOLERANCE_MM = 1e-3
-_SOURCE_IMAGE = ("121322", "DCM", "Source image for image processing operation")
 
 PIXEL_DATA = 0x7FE00010
 PROVED = ("PixelData", "Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
@@ -179,9 +177,7 @@ def _own(
     own.SOPInstanceUID = provenance.uid(series.kind, identity, series_uid)
     own.InstanceNumber = number
     own.ImagePositionPatient = decimal_strings(first_pixel_mm(plane, source, series.zoom))
-    origin = reference(plane.frame)
-    origin.PurposeOfReferenceCodeSequence = [code(*_SOURCE_IMAGE)]
-    own.SourceImageSequence = [origin]
+    own.SourceImageSequence = [source_image(plane.frame)]
     instance = refer_to(plane.frame.instance.header)
     own.ReferencedSeriesSequence = [item(SeriesInstanceUID=source.series.uid, ReferencedInstanceSequence=[instance])]
     return own

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 
 from imaging.decode_pixels import decode_frame
+from imaging.derived_mr import complete_mr
 from imaging.fit_adc import LIMITS_UM2_PER_S, FittedAdc
 from imaging.flatten_frames import frames_of
 from imaging.outcome import OutputError, RefusedError
@@ -18,7 +19,6 @@ from imaging.provenance import Provenance
 from imaging.publish import staged
 from imaging.read_header import read_header
 from imaging.study import Frame
-from imaging.suite import RESEARCH_USE
 from imaging.to_volume import Plane, SourceImage
 from imaging.write_common import (
     code,
@@ -27,8 +27,8 @@ from imaging.write_common import (
     in_plane,
     item,
     new_object,
-    reference,
     save_dicom,
+    source_image,
     uids_of,
 )
 
@@ -40,11 +40,6 @@ SHARED = (
     "ReceiveCoilName",
 )  # fmt: skip
 """Attributes that hold for the map as for the images; names of sequences, which tell a b-value, do not."""
-TYPE_2 = (
-    "PositionReferenceIndicator", "ScanOptions", "MRAcquisitionType", "EchoTime", "EchoTrainLength", "RepetitionTime",
-    "SliceThickness", "PatientPosition",
-)  # fmt: skip
-"""Attributes an MR image must have and may leave empty."""
 UNIT = code("um2/s", "UCUM", "square micrometer per second")
 ADC = code("113041", "DCM", "Apparent Diffusion Coefficient")
 WINDOW = (1400, 2800)
@@ -67,7 +62,7 @@ def write_adc_series(folder: Path, fitted: FittedAdc, provenance: Provenance) ->
         dataset.file_meta = shared.file_meta
         _add_place(dataset, plane, source)
         references = [_nearest(other, plane) for other in fitted.sources]
-        dataset.SourceImageSequence = [_source(frame) for frame in references]
+        dataset.SourceImageSequence = [source_image(frame) for frame in references]
         dataset.InstanceNumber = number + 1
         dataset.SOPInstanceUID = provenance.uid("adc", [*uids_of(references), f"slice {plane.slice + 1}"])
         _add_pixels(dataset, np.rint(images[number]).astype("<u2"))
@@ -99,20 +94,11 @@ def _shared(fitted: FittedAdc, provenance: Provenance) -> Dataset:
     shared = new_object(header, MRImageStorage, "MR", "ADC, fitted", provenance, uids)
     for keyword in SHARED:
         copy_attribute(shared, header, keyword)
-    for keyword in TYPE_2:
-        if keyword not in shared:
-            setattr(shared, keyword, None)
-    for keyword, unknown in (("ScanningSequence", "RM"), ("SequenceVariant", "NONE")):
-        if not shared.get(keyword):
-            setattr(shared, keyword, unknown)
-    if "IR" in shared.ScanningSequence and "InversionTime" not in shared:
-        shared.InversionTime = None
+    complete_mr(shared)
     b_values = ", ".join(f"{b:g}" for b in fitted.b_values)
     shared.ImageType = ["DERIVED", "SECONDARY", "DIFFUSION MAP", "ADC"]
     shared.DerivationDescription = f"ADC: one exponential, least squares on the logarithm, b = {b_values} s/mm2"
     shared.DerivationCodeSequence = [ADC]
-    shared.ImageComments = RESEARCH_USE
-    shared.BurnedInAnnotation = "NO"
     shared.RealWorldValueMappingSequence = [_mapping()]
     shared.WindowCenter, shared.WindowWidth = (str(value) for value in WINDOW)
     return shared
@@ -154,9 +140,3 @@ def _nearest(source: SourceImage, plane: Plane) -> Frame:
     """Return the image of another b-value that lies where a slice lies."""
     places = [abs(at - plane.slice) for at in source.slices]
     return source.frames[int(np.argmin(places))]
-
-
-def _source(frame: Frame) -> Dataset:
-    image = reference(frame)
-    image.PurposeOfReferenceCodeSequence = [code("121322", "DCM", "Source image for image processing operation")]
-    return image

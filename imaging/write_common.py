@@ -130,6 +130,13 @@ def reference(frame: Frame) -> Dataset:
     return made
 
 
+def source_image(frame: Frame) -> Dataset:
+    """Return a reference to the frame that an image was made from, for its Source Image Sequence (C.7.6.1.1.4)."""
+    made = reference(frame)
+    made.PurposeOfReferenceCodeSequence = [_PROCESSED]
+    return made
+
+
 def refer_to(header: Dataset) -> Dataset:
     """Return a reference to a whole instance, as an item of a sequence."""
     return item(ReferencedSOPClassUID=header.SOPClassUID, ReferencedSOPInstanceUID=header.SOPInstanceUID)
@@ -187,3 +194,6 @@ def system_error(error: OSError) -> OSError:
 def uids_of(frames: Sequence[Frame]) -> list[str]:
     """Return what identifies each frame; it fixes the UIDs of what is made from them."""
     return [frame.identity for frame in frames]
+
+
+_PROCESSED = code("121322", "DCM", "Source image for image processing operation")

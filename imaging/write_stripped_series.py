@@ -11,12 +11,12 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 
+from imaging.derived_mr import complete_mr
 from imaging.encode_elements import encode_elements, write_encoded
 from imaging.image_attributes import shown_inverted
 from imaging.outcome import Reason, RefusedError
 from imaging.provenance import Provenance
 from imaging.publish import staged
-from imaging.suite import RESEARCH_USE
 from imaging.to_volume import Plane, SourceImage
 from imaging.write_common import (
     code,
@@ -24,7 +24,7 @@ from imaging.write_common import (
     decimal_strings,
     in_plane,
     new_object,
-    reference,
+    source_image,
     uids_of,
 )
 
@@ -43,11 +43,6 @@ PER_INSTANCE = (
     "RescaleSlope", "RescaleIntercept", "LossyImageCompression", "LossyImageCompressionRatio",
     "LossyImageCompressionMethod",
 )  # fmt: skip
-TYPE_2_OF_IMAGE = (
-    "PositionReferenceIndicator", "ScanOptions", "MRAcquisitionType", "EchoTime", "EchoTrainLength", "RepetitionTime",
-    "SliceThickness", "PatientPosition",
-)  # fmt: skip
-"""Attributes an MR image must have and may leave empty: empty when the source lacks them."""
 
 
 def write_stripped_series(
@@ -96,21 +91,11 @@ def _shared_attributes(source: SourceImage, provenance: Provenance) -> Dataset:
     shared = new_object(header, MRImageStorage, "MR", "Skull-stripped", provenance, uids)
     for keyword in SHARED:
         copy_attribute(shared, header, keyword)
-    for keyword in TYPE_2_OF_IMAGE:
-        if keyword not in shared:
-            setattr(shared, keyword, None)
-    if not shared.get("ScanningSequence"):
-        shared.ScanningSequence = "RM"  # research mode: the source does not say
-    if not shared.get("SequenceVariant"):
-        shared.SequenceVariant = "NONE"
-    if "IR" in shared.ScanningSequence and "InversionTime" not in shared:
-        shared.InversionTime = None
+    complete_mr(shared)
     if not shared.get("BodyPartExamined"):
         shared.BodyPartExamined = "BRAIN"  # nothing else is left in the image
     shared.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     shared.DerivationDescription = f"Brain kept by {provenance.algorithm}, rest set to 0"
-    shared.ImageComments = RESEARCH_USE
-    shared.BurnedInAnnotation = "NO"
     return shared
 
 
@@ -129,9 +114,7 @@ def _instance_attributes(
     elif "InstanceNumber" in varying and "InstanceNumber" not in dataset:
         dataset.InstanceNumber = None
     dataset.SOPInstanceUID = provenance.uid("stripped", identity)
-    image = reference(frame)
-    image.PurposeOfReferenceCodeSequence = [code("121322", "DCM", "Source image for image processing operation")]
-    dataset.SourceImageSequence = [image]
+    dataset.SourceImageSequence = [source_image(frame)]
     return dataset
 
 

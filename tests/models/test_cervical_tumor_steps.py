@@ -17,7 +17,9 @@ import pytest
 import torch
 from highdicom import Volume
 
+from cli import copy_for_openvino as copying
 from imaging.model_package import load_model_package
+from imaging.outcome import ModelError
 from models.cervical_tumor import evaluate, export, prepare, synthesize, train
 from tests.system.command import Ended, execute
 from tests.system.pelvic_study import T2W_AFFINE, TUMOUR_MM, expected_tumour, write_study
@@ -121,18 +123,19 @@ def test_the_exported_weights_are_those_of_the_checkpoint(exported):
 
 def test_the_copy_normalises_without_the_operation_that_loses_digits(exported, tmp_path, monkeypatch):
     shutil.copy(exported.folder / "model.ts", tmp_path)
-    monkeypatch.setattr(export, "average_exactly", lambda _: None)
-    export.copy_for_openvino(tmp_path)
+    monkeypatch.setattr(copying, "average_exactly", lambda _: None)
+    copying.copy_for_openvino(tmp_path / "model.ts", [torch.rand(1, 3, 16, 16, 32)])
 
     assert 'type="MVN"' in (tmp_path / "model.xml").read_text()
     assert 'type="MVN"' not in (exported.folder / "model.xml").read_text()
 
 
-def test_copies_that_disagree_are_not_exported(exported, monkeypatch):
-    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+def test_copies_that_disagree_are_not_exported(exported, tmp_path, monkeypatch):
+    shutil.copy(exported.folder / "model.ts", tmp_path)
+    monkeypatch.setattr(copying, "TOLERANCE", -1.0)
 
-    with pytest.raises(ValueError, match="OpenVINO and TorchScript differ by"):
-        export.compare(exported.folder)
+    with pytest.raises(ModelError, match="OpenVINO and TorchScript differ by"):
+        copying.copy_for_openvino(tmp_path / "model.ts", [torch.rand(1, 3, 16, 16, 32)])
 
 
 def test_the_application_finds_the_tumour_with_either_copy(runs):
