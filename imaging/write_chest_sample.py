@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imaging.chest_phantom import NODULES, Nodule, Triple, ct_noise, paint_chest
+from imaging.sample_grid import grid_affine
 from imaging.write_ct_series import CtSeries, write_ct_series
 
 Array = npt.NDArray[np.float64]
@@ -71,7 +72,7 @@ def write_chest_study(
     for one in series:
         facts = CtSeries(
             study=f"chest sample {seed}",
-            series=f"{one} {nodules}",
+            series=(f"{one} {nodules}",),
             patient="Chest",
             number=one.number,
             description=one.description,
@@ -86,10 +87,7 @@ def write_chest_study(
 
 def series_affine(series: ChestSeries = LUNG_CT) -> Array:
     """Return the affine of (slice, row, column) indices to LPS mm, slices as they are written: from the head down."""
-    affine = np.eye(4)
-    affine[:3, :3] = np.stack([_direction(axis) for axis in series.axes], axis=1) * np.array(series.spacing_mm)
-    affine[:3, 3] = np.array(CENTRE_MM) - affine[:3, :3] @ ((np.array(series.shape) - 1) / 2)
-    return affine
+    return grid_affine(series.shape, series.spacing_mm, series.axes, centre_mm=CENTRE_MM)
 
 
 def series_hu(
@@ -99,7 +97,3 @@ def series_hu(
     hu = paint_chest(series.shape, series_affine(series), nodules=nodules, edge_mm=series.edge_mm)
     hu += ct_noise(series.shape, series.noise_hu, np.random.default_rng([seed, series.number]))
     return hu
-
-
-def _direction(axis: str) -> Array:
-    return np.where(np.arange(3) == "xyz".index(axis[1]), -1.0 if axis[0] == "-" else 1.0, 0.0)

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from imaging.lumbar_phantom import STIR_SIGNAL, T1W_SIGNAL, T2W_SIGNAL, Tissue, label_lumbar, number_bodies
+from imaging.sample_grid import grid_affine
 from imaging.write_mr_series import MrSeries, write_mr_series
 
 Array = npt.NDArray[np.float64]
@@ -110,12 +110,7 @@ def write_lumbar_study(
 
 def series_affine(series: SampleSeries) -> Array:
     """Return the affine of (slice, row, column) indices to LPS mm."""
-    turn = Rotation.from_euler("xyz", TURN_DEG, degrees=True).as_matrix()
-    directions = np.stack([_direction(axis) for axis in series.axes], axis=1)
-    affine = np.eye(4)
-    affine[:3, :3] = turn @ directions * np.array(series.spacing_mm)
-    affine[:3, 3] = np.array(series.centre_mm) - affine[:3, :3] @ ((np.array(series.shape) - 1) / 2)
-    return affine
+    return grid_affine(series.shape, series.spacing_mm, series.axes, turn_deg=TURN_DEG, centre_mm=series.centre_mm)
 
 
 def expected_bodies(series: SampleSeries = SAGITTAL_T2W) -> npt.NDArray[np.uint8]:
@@ -154,7 +149,3 @@ def _places(shape: tuple[int, int, int], affine: Array, slice_at: float) -> npt.
     rows, columns = np.meshgrid(np.arange(shape[1]), np.arange(shape[2]), indexing="ij")
     index = np.stack([np.full(rows.shape, slice_at), rows, columns], axis=-1)
     return np.asarray(index @ affine[:3, :3].T + affine[:3, 3], np.float32)
-
-
-def _direction(axis: str) -> Array:
-    return np.where(np.arange(3) == "xyz".index(axis[1]), -1.0 if axis[0] == "-" else 1.0, 0.0)

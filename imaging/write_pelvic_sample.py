@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from imaging.pelvic_phantom import Pelvis, Tissue, draw_pelvis, label_pelvis
 from imaging.pelvic_signals import (
@@ -29,6 +28,7 @@ from imaging.pelvic_signals import (
     t1w_signal,
     t2w_signal,
 )
+from imaging.sample_grid import grid_affine
 from imaging.write_common import code
 from imaging.write_mr_series import MrSeries, write_mr_series
 
@@ -200,12 +200,9 @@ def write_pelvic_study(
 
 def series_affine(series: PelvicSeries) -> Array:
     """Return the affine of (slice, row, column) indices to LPS mm."""
-    turn = Rotation.from_euler("xyz", series.turn_deg, degrees=True).as_matrix()
-    directions = np.stack([_direction(axis) for axis in series.axes], axis=1)
-    affine = np.eye(4)
-    affine[:3, :3] = turn @ directions * np.array(series.spacing_mm)
-    affine[:3, 3] = np.array(series.centre_mm) - affine[:3, :3] @ ((np.array(series.shape) - 1) / 2)
-    return affine
+    return grid_affine(
+        series.shape, series.spacing_mm, series.axes, turn_deg=series.turn_deg, centre_mm=series.centre_mm
+    )
 
 
 def expected_tumour(series: PelvicSeries = AXIAL_T2W, *, seed: int = 0) -> npt.NDArray[np.bool_]:
@@ -273,7 +270,3 @@ def _places(shape: Shape, affine: Array, at: Triple) -> Images:
     rows, columns = (np.arange(shape[axis])[:, np.newaxis] * affine[:3, axis] for axis in (1, 2))
     origin = first[:3] - np.array(CERVIX_MM)
     return np.asarray((origin + rows)[:, np.newaxis] + columns, np.float32)
-
-
-def _direction(axis: str) -> Array:
-    return np.where(np.arange(3) == "xyz".index(axis[1]), -1.0 if axis[0] == "-" else 1.0, 0.0)

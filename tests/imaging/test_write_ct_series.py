@@ -7,7 +7,7 @@ from tests.phantoms import oblique_affine
 
 FACTS = CtSeries(
     study="a",
-    series="b",
+    series=("b",),
     patient="Chest",
     number=4,
     description="c",

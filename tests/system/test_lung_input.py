@@ -165,7 +165,7 @@ def test_a_point_in_the_air_in_front_of_the_chest_is_flagged(study, models, tmp_
 
 def write_ct(folder, hu, affine=AFFINE, *, body_part="CHEST", series="changed"):
     facts = CtSeries(
-        study="lung input", series=series, patient="Chest", number=3, description="synthetic (phantom)",
+        study="lung input", series=(series,), patient="Chest", number=3, description="synthetic (phantom)",
         body_part=body_part, thickness_mm=3.0, kernel="LUNG",
     )  # fmt: skip
     return write_ct_series(folder, hu, affine, facts)
