@@ -23,6 +23,11 @@ class CardSection:
     text: str
     cut: bool  # the section says more
 
+    @property
+    def said(self) -> str:
+        """The text, and that there is more where there is."""
+        return f"{self.text} (The model card says more.)" if self.cut else self.text
+
 
 def read_model_card(folder: Path) -> tuple[CardSection, ...]:
     """Return what the card in a model's folder says in short, () when there is none or it has no such section."""

@@ -9,7 +9,16 @@ from imaging.html_parts import Html, element, joined, table
 from imaging.page_frame import box, document, facts_list, section
 from imaging.page_values import Value
 from imaging.page_viewer import script_policy, viewer
-from imaging.report_page import BrokenLimit, KeyPicture, PageFinding, ReportPage, SeriesVerdict, Stage, Wanted
+from imaging.report_page import (
+    BROKEN_HEAD,
+    BrokenLimit,
+    KeyPicture,
+    PageFinding,
+    ReportPage,
+    SeriesVerdict,
+    Stage,
+    Wanted,
+)
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """What the browser may load: nothing from elsewhere, and no script."""
@@ -56,9 +65,7 @@ def _header(page: ReportPage) -> Html:
 
 def _identity(page: ReportPage) -> Html:
     one = page.content.identity
-    if one is None:
-        return Html("")
-    return facts_list((("Patient", one.name), ("Patient ID", one.patient_id), ("Study date", one.study_date)))
+    return Html("") if one is None else facts_list(one.facts)
 
 
 # -- findings --------------------------------------------------------------------------------------------------------
@@ -83,13 +90,7 @@ def _general(finding: PageFinding) -> Html:
 
 
 def _broken(broken: Sequence[BrokenLimit]) -> Html:
-    rows = [[one.text, one.found or "-", one.expected or "-", one.basis or "-"] for one in broken]
-    return table(
-        "Checks that noticed something",
-        ["Noticed", "Found", "Expected", "Where the limit comes from"],
-        rows,
-        class_="why",
-    )
+    return table("Checks that noticed something", BROKEN_HEAD, [one.row for one in broken], class_="why")
 
 
 def values_table(caption: str, findings: Sequence[PageFinding]) -> Html:
@@ -192,7 +193,7 @@ def _model(page: ReportPage) -> Html:
     card = [
         joined([
             element("h3", part.heading),
-            element("p", f"{part.text}{' (The model card says more.)' if part.cut else ''}"),
+            element("p", part.said),
         ])
         for part in page.card
     ]  # fmt: skip
@@ -201,15 +202,7 @@ def _model(page: ReportPage) -> Html:
 
 
 def _run(page: ReportPage) -> Html:
-    facts = (
-        ("Application", f"{page.app} {page.app_version}"),
-        ("Settings", page.settings),
-        ("Ran on", page.device),
-        ("Peak memory", f"{page.peak_memory_mib:.0f} MiB"),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in page.versions)),
-        ("Files beside this page", ", ".join(page.files)),
-    )
-    return section("run", "How it was made", facts_list(facts), _stages(page.stages))
+    return section("run", "How it was made", facts_list(page.run_facts), _stages(page.stages))
 
 
 def _stages(stages: Sequence[Stage]) -> Html:

@@ -10,7 +10,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from imaging.page_html import NO_FLAGS, of_pictures
-from imaging.report_page import KeyPicture, PageFinding, ReportPage, Wanted
+from imaging.report_page import BROKEN_HEAD, KeyPicture, PageFinding, ReportPage, Wanted
 
 A4_POINTS = (595.28, 841.89)
 MARGIN, WIDTH = 42.0, 595.28 - 2 * 42.0
@@ -80,13 +80,12 @@ def _register_fonts() -> None:
 def _head(page: ReportPage) -> list[Any]:
     found = f"{page.finding.rstrip('.')}." if page.finding else ""
     one = page.content.identity
-    who = [] if one is None else [("Patient", one.name), ("Patient ID", one.patient_id), ("Study date", one.study_date)]
     flags = [_text("Look at this first", BOLD), *_list(page.flags)] if page.flags else [_text(NO_FLAGS)]
     return [
         _text(page.title, BOLD, 16),
         _text(found, BOLD, 11),
         _text(f"Found by {page.app} {page.app_version} in {page.taken}.", colour=SOFT),
-        *_facts(who),
+        *_facts(one.facts if one else ()),
         *flags,
     ]
 
@@ -99,8 +98,7 @@ def _findings(page: ReportPage) -> list[Any]:
     if content.findings:
         parts.append(_values(content.findings))
     if page.broken:
-        rows = [[one.text, one.found or "-", one.expected or "-", one.basis or "-"] for one in page.broken]
-        parts.append(_table(["Noticed", "Found", "Expected", "Where the limit comes from"], rows))
+        parts.append(_table(BROKEN_HEAD, [one.row for one in page.broken]))
     if content.overview:
         parts += picture_rows([content.overview], 2)
     for finding in content.findings:
@@ -141,22 +139,13 @@ def _model(page: ReportPage) -> list[Any]:
     parts = [_heading("Model")]
     parts += _facts((("Model", f"{page.model} {page.model_version}"), ("SHA-256 of its weights", page.model_sha256)))
     for section in page.card:
-        more = " (The model card says more.)" if section.cut else ""
-        parts += [_text(section.heading, BOLD), _text(f"{section.text}{more}")]
+        parts += [_text(section.heading, BOLD), _text(section.said)]
     return parts
 
 
 def _run(page: ReportPage) -> list[Any]:
-    facts = (
-        ("Application", f"{page.app} {page.app_version}"),
-        ("Settings", page.settings),
-        ("Ran on", page.device),
-        ("Peak memory", f"{page.peak_memory_mib:.0f} MiB"),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in page.versions)),
-        ("Files beside this page", ", ".join(page.files)),
-    )
     rows = [[one.name.replace("_", " "), f"{one.seconds:.2f} s", f"{one.cpu_seconds:.2f} s"] for one in page.stages]
-    return [_heading("How it was made"), *_facts(facts), _table(["Stage", "Time", "CPU time"], rows)]
+    return [_heading("How it was made"), *_facts(page.run_facts), _table(["Stage", "Time", "CPU time"], rows)]
 
 
 # -- pieces ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,9 @@ from imaging.provenance import Provenance
 from imaging.to_volume import SourceImage
 
 Rgb = tuple[int, int, int]
+Facts = tuple[tuple[str, str], ...]
+"""Name and value of each."""
+BROKEN_HEAD = ("Noticed", "Found", "Expected", "Where the limit comes from")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,11 @@ class Identity:
     name: str
     patient_id: str
     study_date: str  # as YYYY-MM-DD
+
+    @property
+    def facts(self) -> Facts:
+        """What the page says of them."""
+        return (("Patient", self.name), ("Patient ID", self.patient_id), ("Study date", self.study_date))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +124,11 @@ class BrokenLimit:
     expected: str
     basis: str  # where the limit comes from
 
+    @property
+    def row(self) -> list[str]:
+        """Its cells below ``BROKEN_HEAD``."""
+        return [self.text, self.found or "-", self.expected or "-", self.basis or "-"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReportPage:
@@ -148,6 +161,18 @@ class ReportPage:
         """The series that were taken, as a phrase."""
         names = (one.name.lower() for wanted in self.series for one in wanted.verdicts if one.taken)
         return ", ".join(dict.fromkeys(names))
+
+    @property
+    def run_facts(self) -> Facts:
+        """How the result was made."""
+        return (
+            ("Application", f"{self.app} {self.app_version}"),
+            ("Settings", self.settings),
+            ("Ran on", self.device),
+            ("Peak memory", f"{self.peak_memory_mib:.0f} MiB"),
+            ("Versions", ", ".join(f"{name} {version}" for name, version in self.versions)),
+            ("Files beside this page", ", ".join(self.files)),
+        )
 
     @property
     def pictured(self) -> int:

@@ -13,7 +13,7 @@ from imaging.model_package import ModelPackage
 from imaging.nodule_crop import CropInput, classifier_crop, crop_geometry
 from imaging.region import Region
 from imaging.sliding_window import Predict
-from operators.networks import choose_predictor
+from operators.networks import choose_predictors
 from operators.step import Step
 
 
@@ -39,9 +39,8 @@ class ClassifyRegions(Step):
         op_output.emit(tuple(self._classified(volume, mark.region, networks) for mark in marks), "classified")
 
     def _networks(self) -> list[Predict]:
-        chosen = [choose_predictor(self.model.name, member, self.backend) for member in self.model.members]
-        self.record.device = chosen[0][1]
-        return [predict for predict, _ in chosen]
+        networks, self.record.device = choose_predictors(self.model, self.backend)
+        return networks
 
     def _classified(self, volume: Volume, region: Region, networks: Sequence[Predict]) -> Classified:
         crop = classifier_crop(volume, region, self.crop)

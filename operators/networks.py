@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imaging.infer_openvino import openvino_predictor
-from imaging.model_package import Weights
+from imaging.model_package import ModelPackage, Weights
 from imaging.outcome import ModelError
 from imaging.sliding_window import Predict, as_batch
 
@@ -21,6 +21,12 @@ def choose_predictor(name: str, weights: Weights, backend: str) -> tuple[Predict
         return openvino_predictor(weights.openvino), "cpu (OpenVINO)"
     device = "cuda" if cuda_present() else "cpu"
     return torchscript_predictor(weights.torchscript, device), f"{device} (TorchScript)"
+
+
+def choose_predictors(model: ModelPackage, backend: str) -> tuple[list[Predict], str]:
+    """Return the functions that run the members of a model, and the name of device and library."""
+    chosen = [choose_predictor(model.name, member, backend) for member in model.members]
+    return [predict for predict, _ in chosen], chosen[0][1]
 
 
 def cuda_present() -> bool:

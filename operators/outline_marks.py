@@ -15,7 +15,7 @@ from imaging.model_package import ModelPackage
 from imaging.nodule_crop import CropInput, outline_crop, outline_region
 from imaging.sliding_window import Predict
 from imaging.to_volume import SourceImage
-from operators.networks import choose_predictor
+from operators.networks import choose_predictors
 from operators.step import Step
 
 
@@ -52,9 +52,8 @@ class OutlineMarks(Step):
     def _outlined(self, marks: Sequence[Mark], source: SourceImage) -> list[Mark]:
         if all(mark.region is not None for mark in marks):
             return list(marks)
-        networks = [choose_predictor(self.model.name, member, self.backend) for member in self.model.members]
-        self.record.device = networks[0][1]
-        return [self._with_region(mark, source, [predict for predict, _ in networks]) for mark in marks]
+        networks, self.record.device = choose_predictors(self.model, self.backend)
+        return [self._with_region(mark, source, networks) for mark in marks]
 
     def _with_region(self, mark: Mark, source: SourceImage, networks: Sequence[Predict]) -> Mark:
         if mark.region is not None:
