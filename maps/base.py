@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def find_base(given: str | None, engine: Engine) -> Base:
         path = Path(given)
         if not path.is_file():
             raise BuildError(f"The base {given} is missing. Make one with: maps/base/make_base.sh {given}")
+        check_root(path)
         digest = digest_of(path)
         return Base(engine.full_name(f"map-base:{digest[:12]}"), f"sha256:{digest}")
     image = PUBLIC if given is None else given
@@ -55,6 +57,19 @@ def find_base(given: str | None, engine: Engine) -> Base:
     if not identity:
         raise BuildError(f"The base {image} is not on this machine. Pull it first, or name it with its digest.")
     return Base(image, identity if identity.startswith("sha256:") else f"sha256:{identity}")
+
+
+def check_root(path: Path) -> None:
+    """Raise BuildError for a file that is no root file system with Python 3.11 and a shell; nothing is imported yet."""
+    remedy = f"Make one with: maps/base/make_base.sh {path}"
+    try:
+        with tarfile.open(path) as archive:
+            names = {name.removeprefix("./") for name in archive.getnames()}
+    except (tarfile.TarError, EOFError) as error:
+        raise BuildError(f"The base {path} is no whole .tar file. {remedy}") from error
+    for program, folders in (("python3.11", ("usr/bin", "usr/local/bin")), ("sh", ("usr/bin", "bin"))):
+        if names.isdisjoint(f"{folder}/{program}" for folder in folders):
+            raise BuildError(f"The base {path} holds no {program}. {remedy}")
 
 
 def write_context(tar: Path, folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from maps.engine import Engine, words
 from maps.failures import BuildError
 
 NO_SPACE = "no space left on device"
+NO_SHELL = re.compile(r"/bin/sh\W+(stat /bin/sh: )?no such file or directory")
 MARK = "map-build: "
 SECONDS_TO_END = 20
 LONGEST = 300
@@ -80,6 +82,8 @@ def explain(log: Path, code: int) -> str:
     said = [line.partition(MARK)[2] for line in lines if MARK in line and "echo" not in line]
     if any(NO_SPACE in line.lower() for line in lines):
         return f"No space is left where images are kept. Make room and try again. (log: {log})"
+    if any(NO_SHELL.search(line) for line in lines):
+        said = ["the base has no shell, and no Python"]
     if said:
         return f"The build failed: {said[-1]}. Name another base with --base. (log: {log})"
     return f"The build failed with exit code {code}: {lines[-1][:LONGEST] if lines else 'no output'} (log: {log})"

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+import tarfile
 from types import SimpleNamespace
 
 import pytest
@@ -49,6 +50,27 @@ def lock(tmp_path):
 def test_no_engine(on_path):
     with pytest.raises(BuildError, match="docker, podman, buildah is needed; none"):
         choose_engine(None, offline=True)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["etc/os-release", "bin/sh"], r"holds no python3\.11\. Make one with: maps/base/make_base\.sh"),
+        (["./usr/bin/python3.9", "./usr/bin/sh"], r"holds no python3\.11"),
+        (["./usr/local/bin/python3.11"], "holds no sh"),
+        (None, r"is no whole \.tar file"),
+    ],
+)
+def test_a_base_that_lacks_python_is_refused_before_it_is_imported(names, message, tmp_path):
+    base = tmp_path / "base.tar"
+    base.write_text("no archive")
+    if names is not None:
+        with tarfile.open(base, "w") as archive:
+            for name in names:
+                archive.addfile(tarfile.TarInfo(name))
+
+    with pytest.raises(BuildError, match=message):
+        find_base(str(base), Engine("buildah"))
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "-5", "1e9", "17000000000"])

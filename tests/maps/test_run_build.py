@@ -21,6 +21,12 @@ from tests.maps.fake_engine import fake_engine
     [
         ("map-build: the base has no python3", r"failed: the base has no python3\. Name another base"),
         ("map-build: the base needs Python 3.11, it has 3.9", r"needs Python 3\.11, it has 3\.9\. Name another base"),
+        (
+            r"unable to start container process: exec: \"/bin/sh\": stat /bin/sh: no such file or directory: unknown",
+            r"failed: the base has no shell, and no Python\. Name another base",
+        ),
+        ("fork/exec /bin/sh: no such file or directory", "failed: the base has no shell"),
+        ("cp: /bin/ship: no such file or directory", "exit code 7: cp"),
         ("write /x: no space left on device", "No space is left where images are kept"),
         ("OSError: [Errno 28] No space left on device", "No space is left where images are kept"),
         ("something else", "exit code 7: something else"),
