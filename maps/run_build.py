@@ -42,8 +42,13 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run_logged(command: Sequence[str], log: Path, environment: dict[str, str]) -> None:
-    """Run a command with its output in a file; BuildError with the line that says why when it fails."""
+def run_logged(
+    command: Sequence[str], log: Path, environment: dict[str, str], place: str = "where images are kept"
+) -> None:
+    """Run a command with its output in a file; BuildError with the line that says why when it fails.
+
+    place  where space may be lacking, as a message says it
+    """
     with log.open("a") as file:
         file.write(f"$ {words(command)}\n")
         file.flush()
@@ -59,7 +64,7 @@ def run_logged(command: Sequence[str], log: Path, environment: dict[str, str]) -
             end_group(process)
             raise
     if code:
-        raise BuildError(explain(log, code))
+        raise BuildError(explain(log, code, place))
 
 
 def _unblock() -> None:
@@ -76,12 +81,12 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
             return
 
 
-def explain(log: Path, code: int) -> str:
+def explain(log: Path, code: int, place: str) -> str:
     """Return one message for a failed build: what its steps said, else its last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     said = [line.partition(MARK)[2] for line in lines if MARK in line and "echo" not in line]
     if any(NO_SPACE in line.lower() for line in lines):
-        return f"No space is left where images are kept. Make room and try again. (log: {log})"
+        return f"No space is left {place}. Make room and try again. (log: {log})"
     if any(NO_SHELL.search(line) for line in lines):
         said = ["the base has no shell, and no Python"]
     if said:

@@ -34,10 +34,11 @@ def save_image(engine: Engine, image: str, folder: Path) -> Path:
     name, _, tag = image.rpartition("/")[2].partition(":")
     target = folder / f"map-{name}-{tag}.oci.tar"
     part, log = target.with_name(target.name + PART), folder / f".{target.name}.log"
+    place = f"in {folder} or for temporary files"
     say(f"saving {target}")
     try:
         for command in commands(engine, image, part, f"map-suite/{name}:{tag}"):
-            run_logged(command, log, engine.environment())
+            run_logged(command, log, engine.environment(), place)
         digest = digest_of(part)
         part.rename(target)
         target.with_name(target.name + ".sha256").write_text(f"{digest}  {target.name}\n")

@@ -45,13 +45,13 @@ def test_one_message_says_why(tmp_path, said, message):
 def test_a_silent_failure_is_said_too(tmp_path):
     (tmp_path / "log").write_text("")
 
-    assert "no output" in explain(tmp_path / "log", 1)
+    assert "no output" in explain(tmp_path / "log", 1, "here")
 
 
 def test_the_step_that_would_print_a_message_is_not_the_message(tmp_path):
     (tmp_path / "log").write_text('STEP 6: RUN x || { echo "map-build: the base has no python3" >&2; }\nError: other\n')
 
-    assert "Error: other" in explain(tmp_path / "log", 1)
+    assert "Error: other" in explain(tmp_path / "log", 1, "here")
 
 
 def test_a_signal_ends_the_engine_and_its_children(tmp_path):
@@ -123,7 +123,7 @@ def test_an_archive_that_fails_leaves_nothing_but_its_log(on_path, tmp_path):
     fake_engine(on_path, "buildah", body)
     (tmp_path / "archives").mkdir()
 
-    with pytest.raises(BuildError, match="No space is left"):
+    with pytest.raises(BuildError, match=rf"No space is left in {tmp_path}/archives"):
         save_image(Engine("buildah"), "localhost/map-suite/spine:1.0", tmp_path / "archives")
 
     assert [path.name for path in (tmp_path / "archives").iterdir() if not path.name.startswith(".")] == []
