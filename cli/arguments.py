@@ -91,9 +91,10 @@ def _flag(given: bool | None, name: str) -> bool:
 
 
 def add_dataclass(parser: argparse.ArgumentParser, options: type[Any]) -> None:
-    """Add one option for each field of a dataclass: flags for bool, choices for Literal."""
+    """Add one option for each field of a dataclass, its own first: flags for bool, choices for Literal."""
     hints = typing.get_type_hints(options)
-    for item in fields(options):
+    own = options.__annotations__  # before what it has in common with others
+    for item in sorted(fields(options), key=lambda item: item.name not in own):
         flag, hint = f"--{item.name.replace('_', '-')}", hints[item.name]
         default = None if item.default is MISSING else item.default
         if hint is bool:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
 
 from imaging.app_card import AppCard, option
+from imaging.app_options import AppOptions
 from imaging.deployment import Deployment
 from imaging.geometry import GeometryPolicy
 from imaging.model_package import load_model_package
 from imaging.pelvic_sequences import PELVIS
 from imaging.provenance import Provenance
-from imaging.report_page import PageWish
 from imaging.report_tumour import ACTIVATION_LABEL
 from imaging.run_record import Run
 from operators.align_sequences import AlignSequences
@@ -64,7 +64,7 @@ DEPLOYMENT = Deployment(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(AppOptions):
     """What a user may ask for."""
 
     allow_missing: bool = option(False, "go on without DWI or ADC, if the model was trained to")
@@ -73,12 +73,6 @@ class Options:
     derived_adc: bool = option(False, "also write the ADC map as a derived DICOM series where it had to be fitted")
     full_grid: bool = option(False, "give the network its full grid, padded, instead of one that fits the T2w series")
     nifti: bool = option(False, "also write the tumour and the aligned sequences as NIfTI, on the T2w grid")
-    overlays: bool = option(True, "write the slices with outlines as a DICOM colour series, for viewers without SEG")
-    page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
-    page_viewer: bool = option(True, "put a viewer with a coarse copy of the images into the page")
-    page_dicom: bool = option(False, "also write the page as a DICOM Encapsulated PDF, for the PACS")
-    identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
-    backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the network")
 
 
 class CervicalTumor(Application):
@@ -161,13 +155,11 @@ class CervicalTumor(Application):
             )
             self.add_flow(measure, write_overlays, {("report", "report")})
             self.add_flow(align, write_overlays, {("source", "source")})
-        if options.page or options.page_dicom:
+        if wish := options.page_wish:
             draw = DrawFindings(
                 self,
                 title=TITLE,
-                wish=PageWish(
-                    html=options.page, dicom=options.page_dicom, identity=options.identity, viewer=options.page_viewer
-                ),
+                wish=wish,
                 provenance=made_by,
                 companions=True,
                 record=record,

@@ -9,6 +9,7 @@ from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
 
 from imaging.app_card import AppCard, option
+from imaging.app_options import AppOptions
 from imaging.deployment import Deployment
 from imaging.find_nodules import OPERATING_POINTS
 from imaging.geometry import GeometryPolicy
@@ -16,7 +17,6 @@ from imaging.image_kind import Kernel, Plane, Weighting
 from imaging.model_package import load_model_package
 from imaging.nodule_crop import load_crop_input
 from imaging.provenance import Provenance
-from imaging.report_page import PageWish
 from imaging.run_record import Run
 from imaging.seed_marks import parse_points
 from imaging.select_series import SeriesRule
@@ -77,7 +77,7 @@ OUTLINE, CLASSIFIER = "outline", "classifier"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(AppOptions):
     """What a user may ask for."""
 
     points: str = option("", 'nodules at these places: "x,y,z; x,y,z" in LPS mm; nothing else is looked for')
@@ -87,12 +87,6 @@ class Options:
     at_most: Literal["5", "10", "20", "50"] = option("10", "so many candidates when nobody marked any")
     heat_maps: bool = option(True, "write what the classifier looked at as a DICOM colour series")
     parametric_map: bool = option(False, "write the same as a DICOM Parametric Map: numbers, for programs")
-    overlays: bool = option(True, "write the slices with outlines as a DICOM colour series, for viewers without SEG")
-    page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
-    page_viewer: bool = option(True, "put a viewer with a coarse copy of the images into the page")
-    page_dicom: bool = option(False, "also write the page as a DICOM Encapsulated PDF, for the PACS")
-    identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
-    backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the networks")
 
 
 class LungNodule(Application):
@@ -193,13 +187,11 @@ class LungNodule(Application):
             )
             self.add_flow(report, write_overlays, {("report", "report")})
             self.add_flow(to_volume, write_overlays, {("source", "source")})
-        if options.page or options.page_dicom:
+        if wish := options.page_wish:
             draw = DrawFindings(
                 self,
                 title="Lung nodules",
-                wish=PageWish(
-                    html=options.page, dicom=options.page_dicom, identity=options.identity, viewer=options.page_viewer
-                ),
+                wish=wish,
                 provenance=made_by,
                 window=LUNG_WINDOW,
                 record=record,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
 
 from imaging.app_card import AppCard, option
+from imaging.app_options import AppOptions
 from imaging.deployment import Deployment
 from imaging.geometry import GeometryPolicy
 from imaging.image_kind import Weighting
 from imaging.model_package import load_model_package
 from imaging.provenance import Provenance
-from imaging.report_page import PageWish
 from imaging.run_record import Run
 from imaging.select_series import SeriesRule
 from operators.draw_findings import DrawFindings
@@ -75,17 +75,11 @@ DEPLOYMENT = Deployment(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(AppOptions):
     """What a user may ask for."""
 
     nifti: bool = option(False, "also write mask and skull-stripped image as NIfTI")
     stripped_series: bool = option(True, "write the skull-stripped image as a DICOM series")
-    overlays: bool = option(True, "write the slices with outlines as a DICOM colour series, for viewers without SEG")
-    page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
-    page_viewer: bool = option(True, "put a viewer with a coarse copy of the images into the page")
-    page_dicom: bool = option(False, "also write the page as a DICOM Encapsulated PDF, for the PACS")
-    identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
-    backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the network")
 
 
 class SkullStrip(Application):
@@ -158,13 +152,11 @@ class SkullStrip(Application):
             )
             self.add_flow(measure, write_overlays, {("measurement", "report")})
             self.add_flow(to_volume, write_overlays, {("source", "source")})
-        if options.page or options.page_dicom:
+        if wish := options.page_wish:
             draw = DrawFindings(
                 self,
                 title="Brain",
-                wish=PageWish(
-                    html=options.page, dicom=options.page_dicom, identity=options.identity, viewer=options.page_viewer
-                ),
+                wish=wish,
                 provenance=made_by,
                 hide_beyond_mm=FACELESS_MM,
                 record=record,

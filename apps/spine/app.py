@@ -9,12 +9,12 @@ from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
 
 from imaging.app_card import AppCard, option
+from imaging.app_options import AppOptions
 from imaging.deployment import Deployment
 from imaging.geometry import GeometryPolicy
 from imaging.image_kind import Plane, Weighting
 from imaging.model_package import load_model_package
 from imaging.provenance import Provenance
-from imaging.report_page import PageWish
 from imaging.report_spine import BODIES_LABEL
 from imaging.run_record import Run
 from imaging.select_series import SeriesRule
@@ -82,7 +82,7 @@ DEPLOYMENT = Deployment(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(AppOptions):
     """What a user may ask for."""
 
     lowest: Literal["auto", "L5", "L4", "L3", "L2", "L1", "T12", "T11", "T10", "T9", "T8", "T7"] = option(
@@ -91,12 +91,6 @@ class Options:
     nifti: bool = option(False, "also write the bodies as a NIfTI label map")
     votes: bool = option(False, "also write the mean probability of the networks as a FRACTIONAL DICOM SEG")
     mirror: bool = option(False, "also run the network on the image mirrored left to right, and take the mean")
-    overlays: bool = option(True, "write the slices with outlines as a DICOM colour series, for viewers without SEG")
-    page: bool = option(True, "write report.html: findings, pictures, series, model and times on one page")
-    page_viewer: bool = option(True, "put a viewer with a coarse copy of the images into the page")
-    page_dicom: bool = option(False, "also write the page as a DICOM Encapsulated PDF, for the PACS")
-    identity: bool = option(False, "say on the page whose images they are: name, patient ID, study date")
-    backend: Literal["auto", "torch", "openvino"] = option("auto", "library that runs the network")
 
 
 class Spine(Application):
@@ -179,13 +173,11 @@ class Spine(Application):
             )
             self.add_flow(measure, write_overlays, {("report", "report")})
             self.add_flow(to_volume, write_overlays, {("source", "source")})
-        if options.page or options.page_dicom:
+        if wish := options.page_wish:
             draw = DrawFindings(
                 self,
                 title="Vertebral bodies",
-                wish=PageWish(
-                    html=options.page, dicom=options.page_dicom, identity=options.identity, viewer=options.page_viewer
-                ),
+                wish=wish,
                 provenance=made_by,
                 record=record,
                 name="draw_findings",
