@@ -17,7 +17,8 @@ from pydicom.sr.coding import Code
 from imaging.encode_seg import Segment, SegmentLabel
 from imaging.image_kind import Plane
 from imaging.load_study import load_study
-from imaging.render_slice import axis_across, key_slice, render_slice
+from imaging.render_slice import render_slice
+from imaging.slice_view import axis_across, key_slice
 from imaging.split_series import split_series
 from imaging.to_volume import SourceImage, to_volume
 from imaging.window import grey_window

@@ -13,7 +13,7 @@ from highdicom import Volume
 from scipy import ndimage
 
 from imaging.encode_seg import Segment
-from imaging.render_slice import mask_on
+from imaging.mask_frames import on_slice
 from imaging.window import GreyWindow
 
 MOST_VOXELS = 2_500_000
@@ -115,7 +115,7 @@ def label_blocks(segments: Sequence[Segment], shape: Sequence[int], factors: Seq
     ]
     for number, segment in enumerate(segments[:255], start=1):
         for at, middle in enumerate(middles[0]):
-            seen = mask_on(segment.mask, 0, int(middle), shape)
+            seen = on_slice(segment.mask, int(middle), shape)
             if seen.any():
                 labels[at][seen[np.ix_(middles[1], middles[2])]] = number
     return labels

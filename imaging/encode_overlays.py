@@ -16,8 +16,9 @@ from imaging.mask_frames import on_slice, reaches
 from imaging.picture_series import PictureSeries, write_pictures
 from imaging.plausibility import in_brief
 from imaging.provenance import Provenance
-from imaging.render_slice import RESEARCH_ONLY, acquired_slice, draw_view, line_height
+from imaging.render_slice import RESEARCH_ONLY, draw_view, line_height
 from imaging.report import Report
+from imaging.slice_view import acquired_slice
 from imaging.to_volume import Plane, SourceImage
 from imaging.window import GreyWindow, grey_window
 

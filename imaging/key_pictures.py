@@ -15,15 +15,9 @@ from scipy import ndimage
 
 from imaging.encode_seg import Segment
 from imaging.image_kind import Plane
-from imaging.render_slice import (
-    SliceView,
-    axis_across,
-    draw_view,
-    key_slice,
-    square_size,
-    turned_slice,
-)
+from imaging.render_slice import draw_view, square_size
 from imaging.report_page import KeyPicture
+from imaging.slice_view import SliceView, axis_across, key_slice, turned_slice
 from imaging.window import GreyWindow, value_window
 
 if TYPE_CHECKING:

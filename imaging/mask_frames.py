@@ -80,11 +80,13 @@ def _one_less(frames: list[tuple[int, int]], masks: Sequence[Mask], source: Sour
     return []
 
 
-def on_slice(mask: Mask, number: int, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Return a mask on one slice of a volume of that shape, (row, column)."""
+def on_slice(mask: Mask, number: int, shape: Sequence[int], axis: int = 0) -> npt.NDArray[np.bool_]:
+    """Return a mask on one slice across an axis of a volume of that shape."""
     if not isinstance(mask, Region):
-        return np.asarray(mask[number])
-    image = np.zeros(shape[1:], bool)
-    if mask.box[0].start <= number < mask.box[0].stop:
-        image[mask.box[1:]] = mask.mask[number - mask.start[0]]
+        return np.asarray(np.moveaxis(mask, axis, 0)[number])
+    others = [other for other in range(3) if other != axis]
+    image = np.zeros([shape[other] for other in others], bool)
+    if mask.box[axis].start <= number < mask.box[axis].stop:
+        inside = mask.mask.take(number - mask.start[axis], axis)
+        image[mask.box[others[0]], mask.box[others[1]]] = inside
     return image

@@ -19,7 +19,7 @@ from imaging.key_pictures import (
     seen_on,
     whole_slice,
 )
-from imaging.render_slice import key_slice, turned_slice
+from imaging.slice_view import key_slice, turned_slice
 from imaging.to_volume import SourceImage
 from tests.nodule_samples import BALLS_MM
 from tests.page_samples import content_of, ct_source, nodules
@@ -87,7 +87,7 @@ def test_one_whole_slice_is_enough_only_where_it_shows_all(source, segments):
 
 
 def test_a_crop_holds_the_whole_finding_in_its_middle():
-    from imaging.render_slice import Outlined, SliceView
+    from imaging.slice_view import Outlined, SliceView
 
     mask = np.zeros((400, 300), bool)
     mask[100:110, 200:230] = True
@@ -102,7 +102,7 @@ def test_a_crop_holds_the_whole_finding_in_its_middle():
 
 
 def test_a_crop_near_the_border_stays_inside():
-    from imaging.render_slice import Outlined, SliceView
+    from imaging.slice_view import Outlined, SliceView
 
     mask = np.zeros((400, 300), bool)
     mask[:4, -3:] = True

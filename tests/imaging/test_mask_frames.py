@@ -25,8 +25,11 @@ def test_a_region_shows_on_each_slice_what_its_mask_shows():
     region = region_of(mask)
 
     assert region.mask.shape != SHAPE  # its last slice is empty
-    for number in range(SHAPE[0]):
-        np.testing.assert_array_equal(on_slice(region, number, SHAPE), on_slice(mask, number, SHAPE))
+    for axis in range(3):
+        for number in range(SHAPE[axis]):
+            expected = mask.take(number, axis)
+            np.testing.assert_array_equal(on_slice(mask, number, SHAPE, axis), expected)
+            np.testing.assert_array_equal(on_slice(region, number, SHAPE, axis), expected)
 
 
 def test_a_mask_on_the_volume_has_every_plane(source):
