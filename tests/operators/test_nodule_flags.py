@@ -1,53 +1,23 @@
 """How what is suspicious of marks reaches the report, operator by operator, without a graph around them."""
 
-import importlib
-import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from cli.environment import preload_cuda_runtime
 from imaging.classify_crop import Classified
 from imaging.lung_mask import MISSING, LungMask
 from imaging.mark import Mark, Origin
-from imaging.run_record import RunRecord
 from tests.nodule_samples import ball, centre_mm, region, write_ct
+from tests.operators.run_operator import Ports, operator_module, ran
 from tests.series_samples import source_of
 
 SAID = "a segment of the study that marks a nodule is empty"
 
 
-def operator(name):
-    """A module of operators; Holoscan warns of the stack size when it is imported."""
-    preload_cuda_runtime()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return importlib.import_module(f"operators.{name}")
-
-
 @pytest.fixture(scope="module", name="source")
 def _source(tmp_path_factory):
     return source_of(write_ct(tmp_path_factory.mktemp("ct")))
-
-
-class Ports(dict):
-    """Input and output of an operator in one: what it emits is found under the name of the port."""
-
-    receive = dict.__getitem__
-
-    def emit(self, value, port):
-        self[port] = value
-
-
-def ran(kind, ports, **attributes):
-    """The ports after an operator ran."""
-    step = kind.__new__(kind)
-    step.record = RunRecord()
-    for name, value in attributes.items():
-        setattr(step, name, value)
-    step.step(ports, ports)
-    return ports
 
 
 def mark(number, origin, *, outlined):
@@ -56,30 +26,30 @@ def mark(number, origin, *, outlined):
 
 
 def test_what_the_study_cannot_mark_is_passed_on(source):
-    module = operator("read_marks")
+    module = operator_module("read_marks")
     study = SimpleNamespace(others=())
 
-    ports = ran(module.ReadMarks, Ports(study=study, source=source), points=())
+    ports, _ = ran(module.ReadMarks, Ports(study=study, source=source), points=())
 
     assert (ports["marks"], ports["flags"]) == ((), ())
 
 
 @pytest.mark.parametrize(("origin", "said"), [(Origin.USER, True), (Origin.COMPUTER, False)])
 def test_a_mark_without_an_outline_is_added_to_what_was_said_before(source, monkeypatch, origin, said):
-    module = operator("outline_marks")
+    module = operator_module("outline_marks")
     monkeypatch.setattr(
         module.OutlineMarks, "_outlined", lambda _self, marks, _source: [marks[0], mark(2, origin, outlined=False)]
     )
     marks = (mark(1, origin, outlined=True), mark(2, origin, outlined=False))
 
-    ports = ran(module.OutlineMarks, Ports(marks=marks, source=source, flags=(SAID,)))
+    ports, _ = ran(module.OutlineMarks, Ports(marks=marks, source=source, flags=(SAID,)))
 
     assert [one.centre_mm for one in ports["marks"]] == [marks[0].centre_mm]
     assert ports["flags"] == (SAID, *["No nodule could be outlined at 1 of 2 marks: 2"] * said)
 
 
 def test_the_report_says_what_is_suspicious_of_marks_and_lungs(source):
-    module = operator("report_nodules")
+    module = operator_module("report_nodules")
     sides = source.volume.with_array(np.where(ball(1), 1, 0).astype(np.uint8))
     ports = Ports(
         marks=(mark(1, Origin.SEG, outlined=True),), classified=(Classified(0.25, None),), source=source,

@@ -1,5 +1,3 @@
-import importlib
-import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -8,21 +6,17 @@ import pytest
 import torch
 from highdicom import ChannelDescriptor, Volume
 
-from cli.environment import preload_cuda_runtime
 from imaging.model_package import ModelInput, ModelPackage, Weights
 from imaging.outcome import ModelError
 from imaging.run_record import RunRecord
+from tests.operators.run_operator import operator_module
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # deprecated, and still the format
 
 
 @pytest.fixture(scope="module", name="segment")
 def _segment():
-    """The module; Holoscan warns of the stack size when it is imported."""
-    preload_cuda_runtime()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return importlib.import_module("operators.segment")
+    return operator_module("segment")
 
 
 class Doubled(torch.nn.Module):

@@ -187,6 +187,13 @@ def small_study(folder: Path, seed: int = 0) -> Path:
     return write_head_study(folder, **SMALL, seed=seed)
 
 
+def written_sample(app: str, folder: Path) -> Path:
+    """Write the sample of an application with the command, and return its folder."""
+    ended = monai_deploy("sample", app, folder)
+    assert ended.code == 0, ended.stderr
+    return folder
+
+
 def copy_of(study: Path, folder: Path) -> Path:
     """Copy a study, to be changed."""
     return Path(shutil.copytree(study, folder))

@@ -14,7 +14,7 @@ from imaging.evaluate_masks import evaluate_masks
 from imaging.write_pelvic_sample import AXIAL_T2W, SAMPLE_ML
 from imaging.write_pelvic_sample import expected_tumour as sample_tumour
 from tests.series_samples import assert_same_at_the_same_mm, edit_study
-from tests.system.command import ROOT, VERDICT, copy_of, execute, monai_deploy
+from tests.system.command import ROOT, VERDICT, copy_of, execute, written_sample
 from tests.system.pelvic_study import (
     SIGNALS,
     T2W_AFFINE,
@@ -322,10 +322,7 @@ def test_two_runs_give_the_same_objects_and_other_settings_other_uids(study, mod
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sample") / "study"
-    written = monai_deploy("sample", "cervical_tumor", folder)
-    assert written.code == 0, written.stderr
-    return folder
+    return written_sample("cervical_tumor", tmp_path_factory.mktemp("sample") / "study")
 
 
 def test_of_the_sample_the_three_right_series_are_taken(sample, models, tmp_path):

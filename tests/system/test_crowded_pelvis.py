@@ -6,7 +6,7 @@ import shutil
 import pytest
 from pydicom import dcmread
 
-from tests.system.command import execute, monai_deploy
+from tests.system.command import execute, monai_deploy, written_sample
 from tests.system.crowded_pelvis import SERIES, crowd
 from tests.system.pelvic_study import Restricted, stand_in
 
@@ -23,10 +23,7 @@ MORE_MIB = 100.0
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sample") / "study"
-    written = monai_deploy("sample", "cervical_tumor", folder)
-    assert written.code == 0, written.stderr
-    return folder
+    return written_sample("cervical_tumor", tmp_path_factory.mktemp("sample") / "study")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pydicom import dcmread
 from imaging.chest_phantom import NODULES
 from imaging.write_chest_sample import LUNG_CT, write_chest_study
 from imaging.write_sample import write_head_study
-from tests.system.command import ROOT, VERDICT, execute, monai_deploy
+from tests.system.command import ROOT, VERDICT, execute, written_sample
 from tests.system.test_readers import output_of, tool
 
 pytestmark = pytest.mark.system
@@ -30,10 +30,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sample") / "study"
-    ended = monai_deploy("sample", "lung_nodule", folder)
-    assert ended.code == 0, ended.stderr
-    return folder
+    return written_sample("lung_nodule", tmp_path_factory.mktemp("sample") / "study")
 
 
 def run(study, folder, models, *more):

@@ -26,7 +26,7 @@ from imaging.write_lumbar_sample import SAGITTAL_T2W, expected_bodies, series_af
 from imaging.write_mr_series import MrSeries, write_mr_series
 from tests.lumbar_series import acquired_grid, load_nifti, sampled, write_lumbar_series
 from tests.series_samples import assert_same_at_the_same_mm
-from tests.system.command import ROOT, VERDICT, execute, monai_deploy
+from tests.system.command import ROOT, VERDICT, execute, written_sample
 from tests.system.spine_study import FACTS, with_metal, write_bodies
 from tests.system.test_readers import output_of, read_image, tool
 
@@ -52,10 +52,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sample") / "study"
-    ended = monai_deploy("sample", "spine", folder)
-    assert ended.code == 0, ended.stderr
-    return folder
+    return written_sample("spine", tmp_path_factory.mktemp("sample") / "study")
 
 
 @pytest.fixture(scope="module")
