@@ -9,12 +9,25 @@ from maps.describe_app import ROOT, app_names, describe_app
 
 INDEX = ROOT / "docs" / "deploy.md"
 PAGES = [INDEX, *sorted((ROOT / "docs" / "deploy").glob("*.md")), ROOT / "deploy" / "README.md"]
+DOCUMENTS = sorted({*PAGES, *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_links_lead_to_files(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def anchors(page):
+    """Names of a page's headings in links, as GitHub makes them: letters, digits, - and _; blanks become -."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_headings(page):
+    for target, heading in re.findall(r"\]\(([\w./-]*)#([^)]+)\)", page.read_text()):
+        assert heading in anchors(page.parent / target if target else page), f"{target}#{heading}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
