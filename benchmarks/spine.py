@@ -7,19 +7,18 @@ README.md says what is measured and how to read it.
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from measure_app import app_run, parser_of, report_and_exit
 from report_costs import app_tables, missed, summary_of
-from skull_strip import ROOT, Contender, alternate, path_of, pin, versions
+from skull_strip import ROOT, Contender, alternate, pin
 
 AIMS = {"one network": (20.0, 3072.0), "ensemble": (45.0, 3072.0)}
 """CPU seconds and MiB."""
-COMMAND = ("-m", "cli.main", "exec", "spine", "--backend", "openvino", "-i", "{study}", "-o", "{out}", "-m", "{models}")
 WRITE = """
 import pathlib, sys
 from dataclasses import replace
@@ -56,27 +55,14 @@ def studies(options: argparse.Namespace, work: Path) -> dict[str, Path]:
 
 def contenders(study: Path, models: dict[str, Path], mirror: bool) -> list[Contender]:
     """Return one network and the ensemble, bound to a study."""
-    threads = str(len(os.sched_getaffinity(0)))
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""}
-    more = ("--mirror",) if mirror else ()
-    found = []
-    for name, folder in models.items():
-        places = {"study": study, "out": "{out}", "models": folder}
-        command = (sys.executable, *(part.format(**places) for part in COMMAND), *more)
-        found.append(Contender(name, Path(sys.executable), command, environment))
-    return found
+    more = ("--backend", "openvino", *(("--mirror",) if mirror else ()))
+    return [app_run(name, "spine", study, folder, more) for name, folder in models.items()]
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--models", type=path_of, required=True, help="folder of models, as the app takes it")
-    add("--study", type=path_of, help="folder of a lumbar study (default: the embedded sample and a typical series)")
-    add("--mirror", action="store_true", help="with test-time augmentation")
-    add("--repeat", type=int, default=3, help="measured runs of each (%(default)s), after one that is not")
-    add("--cpus", type=int, default=2, help="CPUs and threads (%(default)s)")
-    add("--output", type=Path, default=Path("report.json"), help="report (%(default)s), and a .md beside it")
+    parser = parser_of(__doc__, "folder of a lumbar study (default: the embedded sample and a typical series)")
+    parser.add_argument("--mirror", action="store_true", help="with test-time augmentation")
     return parser.parse_args(arguments)
 
 
@@ -95,12 +81,9 @@ def main() -> None:
         study: {name: summary_of([run for run in of_study if run["name"] == name]) for name in models}
         for study, of_study in runs.items()
     }
-    report = {"versions": versions(Path(sys.executable)), "summary": found, "runs": runs}
-    options.output.write_text(json.dumps(report, indent=2) + "\n")
     text = "\n".join(app_tables(STUDIES[study], summaries, AIMS) for study, summaries in found.items())
-    options.output.with_suffix(".md").write_text(text)
-    print(text)
-    raise SystemExit("\n".join(line for summaries in found.values() for line in missed(summaries, AIMS)) or 0)
+    misses = [line for summaries in found.values() for line in missed(summaries, AIMS)]
+    report_and_exit(options.output, found, runs, text, misses)
 
 
 if __name__ == "__main__":
