@@ -6,7 +6,6 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from imaging.outcome import OutputError
 from imaging.provenance import Provenance
 from imaging.study import Frame, integer
 from imaging.suite import SUITE
+from imaging.time_zone import date_object
 from imaging.to_volume import SourceImage
 
 PATIENT_AND_STUDY = (
@@ -96,7 +96,6 @@ def new_object(
     for keyword in TYPE_2:
         if keyword not in made:
             setattr(made, keyword, None)
-    created = datetime.now(UTC)
     made.SOPClassUID = sop_class
     made.SOPInstanceUID = provenance.uid(kind, uids)
     made.SeriesInstanceUID = provenance.uid(f"{kind} series", uids)
@@ -104,7 +103,7 @@ def new_object(
     made.SeriesNumber = series_number(source, kind)
     made.SeriesDescription = f"{description} - research use only"
     made.InstanceNumber = 1
-    made.ContentDate, made.ContentTime = created.strftime("%Y%m%d"), created.strftime("%H%M%S")
+    date_object(made, source)
     made.Manufacturer = SUITE
     made.ManufacturerModelName = provenance.app
     made.DeviceSerialNumber = provenance.weights_sha256[:16]
