@@ -56,7 +56,7 @@ def torchscript_predictor(path: Path, device: str) -> Predict:
         network = torch.jit.load(str(path), map_location=device).eval()
     except (RuntimeError, ValueError) as error:
         raise ModelError(
-            f"The weights {path} are no TorchScript file that torch {torch.__version__} can load. Export them with "
+            f"The weights {path} are no TorchScript file that this torch can load. Export them with "
             "torch.jit.save, without torch.jit.optimize_for_inference."
         ) from error
 
