@@ -121,11 +121,14 @@ class Leftovers:
     def _containers(self) -> set[str]:
         """Return the containers of builds; those of docker's steps have no name of their own, but a label."""
         command = {
-            "buildah": ("containers", "--quiet", "--no-trunc"),
+            "buildah": ("containers", "--quiet", "--notruncate"),
             "podman": ("ps", "--all", "--external", "--quiet", "--no-trunc", "--filter", "status=unknown"),
             "docker": ("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label=map.build={self.build}"),
         }[self.engine.name]
-        return set(self.engine.ask(*command).stdout.split())
+        done = self.engine.ask(*command)
+        if done.returncode:
+            raise BuildError(f"{self.engine.name} cannot list its containers: {done.stderr.strip()[:LONGEST]}")
+        return set(done.stdout.split())
 
 
 def say(text: str) -> None:
