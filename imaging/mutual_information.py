@@ -45,7 +45,7 @@ class MutualInformation:
             points_mm=np.asarray(places.T @ fixed.affine[:3, :3].T + fixed.affine[:3, 3]),
             bins=np.rint(values).astype(np.intp),
             moving=scaled,
-            slopes=tuple(np.gradient(scaled)) if min(scaled.shape) > 1 else (),
+            slopes=tuple(_slope(scaled, axis) for axis in range(3)),
             to_voxels=np.asarray(np.linalg.inv(moving.affine)),
         )
 
@@ -57,20 +57,16 @@ class MutualInformation:
         inside, voxels = self._inside(transform)
         if inside.mean() < LEAST_PART:
             return float("nan")
-        joint = _probabilities(*self._cells(inside, voxels))
-        own = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
-        told = float((joint * np.log(np.where(joint > 0, joint, 1) / np.where(joint > 0, own, 1))).sum())
-        taken = [np.count_nonzero(joint.sum(axis)) - 1 for axis in (0, 1)]
-        return told - taken[0] * taken[1] / (2 * np.count_nonzero(inside))
+        return _information(_probabilities(*self._cells(inside, voxels)), int(inside.sum()))
 
-    def gradient(self, transform: Array, centre_mm: Array) -> Array:
-        """Return where the information rises, in nats per radian and mm: three turns about a point, then three shifts.
+    def rising(self, transform: Array, centre_mm: Array) -> tuple[float, Array]:
+        """Return the information, and where it rises, in nats per radian and mm: turns about a point, then shifts.
 
         Both are of the transformed points, along and about the axes of LPS. All 0 where the images do not meet.
         """
         inside, voxels = self._inside(transform)
         if inside.mean() < LEAST_PART:
-            return np.zeros(6)
+            return float("nan"), np.zeros(6)
         cells, share = self._cells(inside, voxels)
         joint = _probabilities(cells, share)
         told = np.log((joint + EMPTY) / (joint.sum(0, keepdims=True) + EMPTY)).ravel()
@@ -78,7 +74,7 @@ class MutualInformation:
         slope = np.stack([map_coordinates(one, voxels, order=1, mode="nearest") for one in self.slopes], -1)
         pull = rise[:, None] * (slope @ self.to_voxels[:3, :3])
         arms = self.points_mm[inside] @ transform[:3, :3].T + transform[:3, 3] - centre_mm
-        return np.concatenate([np.cross(arms, pull).sum(0), pull.sum(0)])
+        return _information(joint, len(cells)), np.concatenate([np.cross(arms, pull).sum(0), pull.sum(0)])
 
     def _inside(self, transform: Array) -> tuple[npt.NDArray[np.bool_], Array]:
         """Return which points lie in the moving image, and the voxels where (3 x points)."""
@@ -97,6 +93,18 @@ class MutualInformation:
 def _probabilities(cells: Bins, share: Array) -> Array:
     counts = np.bincount(cells, 1 - share, BINS * BINS) + np.bincount(cells + 1, share, BINS * BINS)
     return np.asarray(counts.reshape(BINS, BINS) / len(cells))
+
+
+def _information(joint: Array, count: int) -> float:
+    own = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    told = float((joint * np.log(np.where(joint > 0, joint, 1) / np.where(joint > 0, own, 1))).sum())
+    taken = [np.count_nonzero(joint.sum(axis)) - 1 for axis in (0, 1)]
+    return told - taken[0] * taken[1] / (2 * count)
+
+
+def _slope(image: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.float32]:
+    """Return how an image rises along an axis; across a single slice it does not."""
+    return np.asarray(np.gradient(image, axis=axis) if image.shape[axis] > 1 else np.zeros_like(image), np.float32)
 
 
 def _scaled(volume: Volume, smooth_mm: float) -> npt.NDArray[np.float32]:

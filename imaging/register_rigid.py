@@ -104,19 +104,17 @@ def register_rigid(moving: Volume, fixed: Volume) -> Registration:
 
 def _climb(information: MutualInformation, transform: Matrix, centre_mm: Matrix) -> Matrix:
     """Return the transform with the most information on the way up from one."""
-    best, most, before, step_mm = transform, information.at(transform), np.zeros(6), FIRST_STEP_MM
+    best, most, before, step_mm = transform, -np.inf, np.zeros(6), FIRST_STEP_MM
     for _ in range(STEPS):
-        rise = information.gradient(transform, _at(transform, centre_mm)) / ([ARM_MM] * 3 + [1] * 3)
-        length = float(np.linalg.norm(rise))
-        if length == 0:
-            break
-        step_mm *= 0.5 if rise @ before < 0 else 1.0
-        if step_mm < LAST_STEP_MM:
-            break
-        transform = _moved(transform, rise * (step_mm / length), centre_mm)
-        told, before = information.at(transform), rise
-        if not told <= most:
+        told, rise = information.rising(transform, _at(transform, centre_mm))
+        if told > most:
             best, most = transform, told
+        rise = rise / ([ARM_MM] * 3 + [1] * 3)
+        length = float(np.linalg.norm(rise))
+        step_mm *= 0.5 if rise @ before < 0 else 1.0
+        if length == 0 or step_mm < LAST_STEP_MM:
+            break
+        transform, before = _moved(transform, rise * (step_mm / length), centre_mm), rise
     return best
 
 
